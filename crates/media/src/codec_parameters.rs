@@ -1,0 +1,304 @@
+//! What a decoder must know before the first unit.
+//!
+//! Codecs know themselves: a protocol asks [`CodecParameters`] questions (`rfc6381`, `kind`, `dimensions`) instead of
+//! switching on the codec. The values come from the parsers in `codec`; constructors here only refuse what no decoder
+//! could use.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// Picture or sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// The codec alone, without parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// ITU-T H.264, ISO/IEC 14496-10.
+    H264,
+    /// AAC, ISO/IEC 14496-3.
+    Aac,
+    /// Opus, RFC 6716.
+    Opus,
+}
+
+impl Codec {
+    /// The name people use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::Aac => "AAC",
+            Self::Opus => "Opus",
+        }
+    }
+}
+
+/// Codec and its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodecParameters {
+    /// H.264 video.
+    H264(H264Parameters),
+    /// AAC audio.
+    Aac(AacParameters),
+    /// Opus audio.
+    Opus(OpusParameters),
+}
+
+/// Parameters that no decoder could use.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ParametersError {
+    /// The sequence parameter set is no SPS NAL unit.
+    #[error("not a sequence parameter set: {0}")]
+    Sps(&'static str),
+    /// The picture parameter set is no PPS NAL unit.
+    #[error("not a picture parameter set: {0}")]
+    Pps(&'static str),
+    /// Width or height is zero or beyond what level 6.2 can code.
+    #[error("impossible picture size {width}x{height}")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// No such audio layout.
+    #[error("impossible audio layout: {channels} channels at {sample_rate} Hz")]
+    Audio {
+        /// Samples per second.
+        sample_rate: u32,
+        /// Number of channels.
+        channels: u8,
+    },
+}
+
+impl CodecParameters {
+    /// Picture or sound.
+    pub const fn kind(&self) -> MediaKind {
+        match self {
+            Self::H264(_) => MediaKind::Video,
+            Self::Aac(_) | Self::Opus(_) => MediaKind::Audio,
+        }
+    }
+
+    /// The codec alone.
+    pub const fn codec(&self) -> Codec {
+        match self {
+            Self::H264(_) => Codec::H264,
+            Self::Aac(_) => Codec::Aac,
+            Self::Opus(_) => Codec::Opus,
+        }
+    }
+
+    /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `mp4a.40.2`, `opus`.
+    pub fn rfc6381(&self) -> String {
+        match self {
+            Self::H264(p) => format!("avc1.{:02x}{:02x}{:02x}", p.profile_idc(), p.constraints(), p.level_idc()),
+            Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
+            Self::Opus(_) => "opus".to_owned(),
+        }
+    }
+
+    /// Width and height of the shown picture in pixels; `None` for sound.
+    pub const fn dimensions(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::H264(p) => Some((p.width, p.height)),
+            Self::Aac(_) | Self::Opus(_) => None,
+        }
+    }
+
+    /// Samples per second of the decoded sound; `None` for video.
+    pub const fn sample_rate(&self) -> Option<u32> {
+        match self {
+            Self::H264(_) => None,
+            Self::Aac(p) => Some(p.sample_rate),
+            Self::Opus(_) => Some(48_000),
+        }
+    }
+
+    /// Channels of the decoded sound; `None` for video.
+    pub const fn channels(&self) -> Option<u8> {
+        match self {
+            Self::H264(_) => None,
+            Self::Aac(p) => Some(p.channels),
+            Self::Opus(p) => Some(p.channels),
+        }
+    }
+}
+
+/// H.264: the parameter sets and what their SPS says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct H264Parameters {
+    sps: Bytes,
+    pps: Vec<Bytes>,
+    width: u32,
+    height: u32,
+    max_reorder: Option<u8>,
+}
+
+impl H264Parameters {
+    /// From one SPS and its PPSs (NAL units with their header byte, without start code) and what the SPS says.
+    ///
+    /// `max_reorder` is how many pictures a decoder may have to hold back to show them in order: `Some(0)` promises
+    /// that none is, `None` says the SPS is silent (no VUI `bitstream_restriction`).
+    ///
+    /// # Errors
+    /// [`ParametersError`] when the NAL units are of another type or the size is impossible.
+    pub fn new(
+        sps: Bytes,
+        pps: Vec<Bytes>,
+        (width, height): (u32, u32),
+        max_reorder: Option<u8>,
+    ) -> Result<Self, ParametersError> {
+        if sps.len() < 4 || sps[0] & 0x1f != 7 {
+            return Err(ParametersError::Sps("wrong NAL unit type or too short"));
+        }
+        if pps.is_empty() || pps.iter().any(|p| p.len() < 2 || p[0] & 0x1f != 8) {
+            return Err(ParametersError::Pps("none, wrong NAL unit type or too short"));
+        }
+        if width == 0 || height == 0 || width > 16_384 || height > 16_384 {
+            return Err(ParametersError::Size { width, height });
+        }
+        Ok(Self { sps, pps, width, height, max_reorder })
+    }
+
+    /// The sequence parameter set, a NAL unit without start code.
+    pub fn sps(&self) -> &Bytes {
+        &self.sps
+    }
+
+    /// The picture parameter sets, NAL units without start codes; at least one.
+    pub fn pps(&self) -> &[Bytes] {
+        &self.pps
+    }
+
+    /// Width in pixels after cropping.
+    pub const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels after cropping.
+    pub const fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Pictures a decoder may have to hold back; `None` if the SPS does not say.
+    pub const fn max_reorder(&self) -> Option<u8> {
+        self.max_reorder
+    }
+
+    /// `profile_idc`: 66 Baseline, 77 Main, 100 High.
+    pub fn profile_idc(&self) -> u8 {
+        self.sps[1]
+    }
+
+    /// The `constraint_set` flags as the byte of the SPS.
+    pub fn constraints(&self) -> u8 {
+        self.sps[2]
+    }
+
+    /// `level_idc`: ten times the level.
+    pub fn level_idc(&self) -> u8 {
+        self.sps[3]
+    }
+}
+
+/// AAC: the AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1) and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AacParameters {
+    config: Bytes,
+    object_type: u8,
+    sample_rate: u32,
+    channels: u8,
+}
+
+impl AacParameters {
+    /// From the AudioSpecificConfig's bytes and what they say.
+    ///
+    /// # Errors
+    /// [`ParametersError::Audio`] for a layout that does not exist.
+    pub fn new(config: Bytes, object_type: u8, sample_rate: u32, channels: u8) -> Result<Self, ParametersError> {
+        if config.len() < 2 || !(7_350..=96_000).contains(&sample_rate) || !(1..=8).contains(&channels) {
+            return Err(ParametersError::Audio { sample_rate, channels });
+        }
+        Ok(Self { config, object_type, sample_rate, channels })
+    }
+
+    /// The AudioSpecificConfig.
+    pub fn config(&self) -> &Bytes {
+        &self.config
+    }
+
+    /// The audio object type; 2 is AAC-LC.
+    pub const fn object_type(&self) -> u8 {
+        self.object_type
+    }
+
+    /// Samples per second.
+    pub const fn sample_rate(&self) -> u32 {
+        self.sample_rate
+    }
+
+    /// Number of channels.
+    pub const fn channels(&self) -> u8 {
+        self.channels
+    }
+}
+
+/// Opus: RFC 7845 §5.1 in short. Always decoded at 48 kHz.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpusParameters {
+    channels: u8,
+    pre_skip: u16,
+}
+
+impl OpusParameters {
+    /// Mono or stereo (channel mapping family 0) with `pre_skip` samples at 48 kHz to throw away at the start.
+    ///
+    /// # Errors
+    /// [`ParametersError::Audio`] for more than two channels, or none.
+    pub fn new(channels: u8, pre_skip: u16) -> Result<Self, ParametersError> {
+        if !(1..=2).contains(&channels) {
+            return Err(ParametersError::Audio { sample_rate: 48_000, channels });
+        }
+        Ok(Self { channels, pre_skip })
+    }
+
+    /// Number of channels.
+    pub const fn channels(self) -> u8 {
+        self.channels
+    }
+
+    /// Samples at 48 kHz to throw away at the start.
+    pub const fn pre_skip(self) -> u16 {
+        self.pre_skip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h264(sps: &'static [u8], pps: &'static [u8], size: (u32, u32)) -> Result<H264Parameters, ParametersError> {
+        H264Parameters::new(Bytes::from_static(sps), vec![Bytes::from_static(pps)], size, None)
+    }
+
+    #[test]
+    fn the_codec_string_of_h264_is_read_from_the_sps() {
+        let parameters = h264(&[0x67, 0x42, 0xc0, 0x1f, 0x00], &[0x68, 0xce], (1280, 720)).unwrap();
+        assert_eq!(CodecParameters::H264(parameters).rfc6381(), "avc1.42c01f");
+    }
+
+    #[test]
+    fn parameters_no_decoder_could_use_are_refused() {
+        assert!(matches!(h264(&[0x68, 1, 2, 3], &[0x68, 1], (16, 16)), Err(ParametersError::Sps(_))));
+        assert!(matches!(h264(&[0x67, 1, 2, 3], &[0x67, 1], (16, 16)), Err(ParametersError::Pps(_))));
+        assert!(matches!(h264(&[0x67, 1, 2, 3], &[0x68, 1], (0, 16)), Err(ParametersError::Size { .. })));
+        assert!(AacParameters::new(Bytes::from_static(&[0x12, 0x10]), 2, 44_100, 0).is_err());
+        assert!(OpusParameters::new(3, 0).is_err());
+    }
+}
