@@ -97,7 +97,9 @@ impl CodecParameters {
     /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `mp4a.40.2`, `opus`.
     pub fn rfc6381(&self) -> String {
         match self {
-            Self::H264(p) => format!("avc1.{:02x}{:02x}{:02x}", p.profile_idc(), p.constraints(), p.level_idc()),
+            Self::H264(p) => {
+                format!("avc1.{:02x}{:02x}{:02x}", p.profile_idc(), p.constraints(), p.level_idc())
+            }
             Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
             Self::Opus(_) => "opus".to_owned(),
         }
@@ -221,7 +223,12 @@ impl AacParameters {
     ///
     /// # Errors
     /// [`ParametersError::Audio`] for a layout that does not exist.
-    pub fn new(config: Bytes, object_type: u8, sample_rate: u32, channels: u8) -> Result<Self, ParametersError> {
+    pub fn new(
+        config: Bytes,
+        object_type: u8,
+        sample_rate: u32,
+        channels: u8,
+    ) -> Result<Self, ParametersError> {
         if config.len() < 2 || !(7_350..=96_000).contains(&sample_rate) || !(1..=8).contains(&channels) {
             return Err(ParametersError::Audio { sample_rate, channels });
         }
@@ -283,7 +290,11 @@ impl OpusParameters {
 mod tests {
     use super::*;
 
-    fn h264(sps: &'static [u8], pps: &'static [u8], size: (u32, u32)) -> Result<H264Parameters, ParametersError> {
+    fn h264(
+        sps: &'static [u8],
+        pps: &'static [u8],
+        size: (u32, u32),
+    ) -> Result<H264Parameters, ParametersError> {
         H264Parameters::new(Bytes::from_static(sps), vec![Bytes::from_static(pps)], size, None)
     }
 
