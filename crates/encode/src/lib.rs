@@ -1,1 +1,25 @@
-//! Placeholder until the first slice of this crate lands.
+//! Encoders and decoders that run in process: pictures and sound to access units and back.
+//!
+//! The C libraries behind them (OpenH264, libopus) are reached through the safe interfaces of their crates; AAC is pure
+//! Rust. Everything here is a plain function of its input: a picture or samples with their time go in, units come out of the same
+//! call, and time is always the caller's.
+//!
+//! Not here: threads and pacing (an encoder is driven by a task of `server`), bitstream parsing (`codec`), painting.
+//!
+//! OpenH264 codes one slice per picture, so one encoder uses one core; to use more, run more encoders.
+
+mod aac;
+mod error;
+mod h264_decoder;
+mod h264_encoder;
+mod opus;
+mod pcm;
+mod picture;
+
+pub use aac::{AacEncoder, AacEncoderConfig};
+pub use error::EncodeError;
+pub use h264_decoder::H264Decoder;
+pub use h264_encoder::{H264Encoder, H264EncoderConfig};
+pub use opus::{OpusEncoder, OpusEncoderConfig};
+pub use pcm::Pcm;
+pub use picture::{Picture, PlanesMut};
