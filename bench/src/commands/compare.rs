@@ -1,0 +1,66 @@
+//! Server CPU ÷ floor CPU, in turns, for both ways of sending: every unit by itself (F1), and sound riding in the next
+//! picture's message (F2).
+
+use serde_json::json;
+
+use crate::error::BenchError;
+use crate::lab::{Lab, Running, Window};
+use crate::load::{Group, Target};
+use crate::outcome::{Outcome, median, short};
+use crate::schedule::Mode;
+
+/// One window of a server or a floor.
+struct Turn {
+    cpu_ms: f64,
+    messages: f64,
+    kbit: f64,
+}
+
+/// Compares for `viewers`.
+pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
+    let mut outcome = Outcome::default();
+    let each_by_itself =
+        ("WS fMP4, every unit at once", "F1", Mode::F1, "/bench/ws?format=fmp4&group_ms=0", 1.2);
+    let riding = ("WS fMP4, default", "F2", Mode::F2, "/bench/ws?format=fmp4", 1.3);
+    for (what, floor_name, mode, path, limit) in [each_by_itself, riding] {
+        let (mut server, mut floor) = (Vec::new(), Vec::new());
+        for _ in 0..lab.repeats() {
+            let running = lab.server_with_clip()?;
+            server.push(turn(lab, &running, &running.socket(path)?, viewers, what, &mut outcome)?);
+            drop(running);
+            let running = lab.floor(mode)?;
+            floor.push(turn(lab, &running, &running.socket("/")?, viewers, floor_name, &mut outcome)?);
+        }
+        let of = |turns: &[Turn], get: fn(&Turn) -> f64| median(turns.iter().map(get).collect());
+        let (ours, least) = (of(&server, |t| t.cpu_ms), of(&floor, |t| t.cpu_ms));
+        outcome.at_most(format!("{what}, {viewers} viewers: CPU ÷ {floor_name}"), limit, ours / least, " ×");
+        for (name, turns, cpu) in [("server", &server, ours), (floor_name, &floor, least)] {
+            let (messages, kbit) = (of(turns, |t| t.messages), of(turns, |t| t.kbit));
+            let text = format!("{} ms, {} messages/s, {} kbit/s", short(cpu), short(messages), short(kbit));
+            outcome.note(format!("  {name}: CPU per viewer-second"), text);
+        }
+    }
+    Ok(outcome)
+}
+
+fn turn(
+    lab: &Lab,
+    running: &Running,
+    target: &Target,
+    viewers: usize,
+    what: &str,
+    outcome: &mut Outcome,
+) -> Result<Turn, BenchError> {
+    let window: Window = lab.window(running, vec![Group::healthy(target, viewers)])?;
+    let viewer_seconds = viewers as f64 * window.seconds;
+    let report = &window.groups[0];
+    let counted = viewers as f64 * report.seconds;
+    let turn = Turn {
+        cpu_ms: window.cpu.as_secs_f64() * 1000.0 / viewer_seconds,
+        messages: report.messages as f64 / counted,
+        kbit: report.bytes as f64 * 8.0 / 1000.0 / counted,
+    };
+    eprintln!("{what}: {} ms per viewer-second, {} messages/s", short(turn.cpu_ms), short(turn.messages));
+    outcome.detail(json!({ "compare": what, "cpu_ms_per_viewer_second": turn.cpu_ms, "report": report }));
+    Ok(turn)
+}

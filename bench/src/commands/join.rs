@@ -1,0 +1,38 @@
+//! Warm join: from connecting to the first decodable picture, while others watch.
+
+use serde_json::json;
+
+use crate::error::BenchError;
+use crate::lab::{Lab, READY_LIMIT};
+use crate::load::{Group, Load, Manner};
+use crate::outcome::{Outcome, short};
+
+/// Joins one after another beside a standing crowd, for fMP4 and webcodecs.
+pub(crate) fn run(lab: &Lab) -> Result<Outcome, BenchError> {
+    let running = lab.server_with_clip()?;
+    let crowd = Load::start(vec![Group::healthy(&running.socket("/bench/ws?format=fmp4")?, CROWD)])?;
+    crowd.wait_ready(READY_LIMIT)?;
+    let mut outcome = Outcome::default();
+    for format in ["fmp4", "webcodecs"] {
+        let target = running.socket(&format!("/bench/ws?format={format}"))?;
+        let joiners = Group { manner: Manner::Glance, ramp: JOINS_PER_S, ..Group::healthy(&target, JOINS) };
+        let load = Load::start(vec![joiners])?;
+        load.wait_ready(READY_LIMIT)?;
+        for report in load.stop()? {
+            let join = report.first_decodable_ms;
+            outcome.at_most(
+                format!("warm join, {format}, p99 to a decodable picture"),
+                40.0,
+                join.p99,
+                " ms",
+            );
+            outcome.note("  p50, max", format!("{}, {} ms", short(join.p50), short(join.max)));
+            outcome.detail(json!({ "join": format, "report": report }));
+        }
+    }
+    Ok(outcome)
+}
+
+const CROWD: usize = 100;
+const JOINS: usize = 200;
+const JOINS_PER_S: f64 = 40.0;

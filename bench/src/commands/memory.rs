@@ -1,0 +1,60 @@
+//! Resident memory: idle, per healthy viewer, and what viewers that have stopped reading cost altogether.
+//!
+//! Only the server's own memory: the kernel's socket buffers are not in it, whatever the server does.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::error::BenchError;
+use crate::lab::{Lab, READY_LIMIT, Running};
+use crate::load::{Group, Load, Manner};
+use crate::outcome::Outcome;
+
+/// Measures idle, crowds of 400 and 1000, and 200 stalled.
+pub(crate) fn run(lab: &Lab) -> Result<Outcome, BenchError> {
+    let mut outcome = Outcome::default();
+    let running = lab.server_with_clip()?;
+    thread::sleep(Duration::from_secs(1));
+    let idle = running.memory()?;
+    outcome.at_most("idle, resident", 10.0, idle.rss as f64 / 1024.0, " MB");
+    outcome.detail(json!({ "idle": idle }));
+
+    for viewers in [400, 1000] {
+        let kib = cost(&running, viewers, Manner::Healthy)?;
+        outcome.at_most(format!("a healthy viewer, of {viewers}"), 16.0, kib / viewers as f64, " kB");
+        outcome.detail(json!({ "healthy": viewers, "kib": kib }));
+    }
+    drop(running);
+    let running = lab.server_with_clip()?;
+    let kib = cost(&running, STALLED, Manner::Stalled)?;
+    outcome.at_most(format!("{STALLED} stalled viewers, in all"), 2.0, kib / 1024.0, " MB");
+    outcome.detail(json!({ "stalled": STALLED, "kib": kib }));
+    Ok(outcome)
+}
+
+/// Growth of resident memory, in KiB, by these viewers: the most seen, over that with one healthy viewer.
+fn cost(running: &Running, viewers: usize, manner: Manner) -> Result<f64, BenchError> {
+    let target = running.socket("/bench/ws?format=fmp4")?;
+    let first = Load::start(vec![Group::healthy(&target, 1)])?;
+    first.wait_ready(READY_LIMIT)?;
+    thread::sleep(SETTLE);
+    let before = running.memory()?.rss;
+    let rest = Load::start(vec![Group { manner, ..Group::healthy(&target, viewers) }])?;
+    rest.wait_ready(READY_LIMIT)?;
+    let mut most = 0;
+    for _ in 0..SAMPLES {
+        thread::sleep(Duration::from_millis(500));
+        most = most.max(running.memory()?.rss);
+    }
+    rest.stop()?;
+    first.stop()?;
+    thread::sleep(Duration::from_secs(1));
+    Ok(most.saturating_sub(before) as f64)
+}
+
+const STALLED: usize = 200;
+const SETTLE: Duration = Duration::from_secs(3);
+/// Half a second apart: long enough for the kernel's buffers of a stalled viewer to fill.
+const SAMPLES: usize = 16;

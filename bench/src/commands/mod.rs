@@ -1,0 +1,9 @@
+//! One measurement a file: each starts what it needs, and returns rows and details.
+
+pub(crate) mod compare;
+pub(crate) mod delay;
+pub(crate) mod encode_once;
+pub(crate) mod join;
+pub(crate) mod load;
+pub(crate) mod memory;
+pub(crate) mod startup;

@@ -1,0 +1,156 @@
+//! The floor server: the least program that sends given bytes at given times to N sockets.
+//!
+//! One thread, one epoll set, one `write` a message and viewer; no media, no state but what a short write left over.
+//! It answers a WebSocket handshake with a constant (see `load::websocket`), so the same client reads it and the real
+//! server. The cost of a server is quoted as a multiple of this program's.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+
+use crate::error::{BenchError, Context};
+use crate::schedule::Schedule;
+
+/// A viewer of the floor.
+struct Client {
+    socket: TcpStream,
+    /// The handshake has been answered.
+    watching: bool,
+    /// What the last write left over. While there is some, whole messages are left out.
+    rest: Vec<u8>,
+}
+
+/// Serves until it is killed.
+pub(crate) fn serve(address: SocketAddr, schedule: &Schedule) -> Result<(), BenchError> {
+    let listener = TcpListener::bind(address).context(format!("listening on {address}"))?;
+    listener.set_nonblocking(true).context("listening")?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("epoll_create")?;
+    epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)
+        .context("epoll_ctl")?;
+
+    let messages: Vec<(Duration, Vec<u8>)> =
+        schedule.messages.iter().map(|message| (message.at, frame(message.bytes))).collect();
+    let mut clients: Vec<Option<Client>> = Vec::new();
+    let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
+    let mut round = Instant::now();
+    let mut next = 0;
+    loop {
+        let due = round + messages[next].0;
+        let wait = due.saturating_duration_since(Instant::now());
+        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        events.clear();
+        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("epoll_wait"),
+        }
+        for event in &events {
+            match event.data.u64() {
+                LISTENER => accept(&listener, &epoll, &mut clients)?,
+                at => hear(&mut clients[at as usize]),
+            }
+        }
+        while Instant::now() >= round + messages[next].0 {
+            for client in &mut clients {
+                send(client, &messages[next].1);
+            }
+            next += 1;
+            if next == messages.len() {
+                next = 0;
+                round += schedule.round;
+            }
+        }
+    }
+}
+
+fn accept(
+    listener: &TcpListener,
+    epoll: &rustix::fd::OwnedFd,
+    clients: &mut Vec<Option<Client>>,
+) -> Result<(), BenchError> {
+    while let Ok((socket, _)) = listener.accept() {
+        socket.set_nonblocking(true).context("accept")?;
+        socket.set_nodelay(true).context("accept")?;
+        let at = clients.iter().position(Option::is_none).unwrap_or(clients.len());
+        let data = epoll::EventData::new_u64(at as u64);
+        epoll::add(epoll, &socket, data, epoll::EventFlags::IN).context("epoll_ctl")?;
+        let client = Some(Client { socket, watching: false, rest: Vec::new() });
+        match clients.get_mut(at) {
+            Some(place) => *place = client,
+            None => clients.push(client),
+        }
+    }
+    Ok(())
+}
+
+/// A request is taken to come in one piece, as our own client sends it.
+fn hear(place: &mut Option<Client>) {
+    let Some(client) = place else { return };
+    let mut buffer = [0; 2048];
+    match client.socket.read(&mut buffer) {
+        Ok(0) => *place = None,
+        Ok(_) if !client.watching => {
+            client.watching = client.socket.write(ANSWER.as_bytes()).is_ok();
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+        Err(_) => *place = None,
+    }
+}
+
+fn send(place: &mut Option<Client>, message: &[u8]) {
+    let Some(client) = place else { return };
+    if !client.watching {
+        return;
+    }
+    if !client.rest.is_empty() {
+        if let Ok(count) = client.socket.write(&client.rest) {
+            client.rest.drain(..count);
+        }
+        if !client.rest.is_empty() {
+            return;
+        }
+    }
+    match client.socket.write(message) {
+        Ok(count) if count < message.len() => client.rest.extend_from_slice(&message[count..]),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+        Err(_) => *place = None,
+    }
+}
+
+/// A WebSocket frame with a payload of so many bytes.
+fn frame(bytes: usize) -> Vec<u8> {
+    let mut frame = vec![0x82];
+    match bytes {
+        0..=125 => frame.push(bytes as u8),
+        126..=0xffff => {
+            frame.push(126);
+            frame.extend((bytes as u16).to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend((bytes as u64).to_be_bytes());
+        }
+    }
+    frame.resize(frame.len() + bytes, 0x55);
+    frame
+}
+
+const LISTENER: u64 = u64::MAX;
+const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_has_the_shortest_header() {
+        assert_eq!(frame(125)[..2], [0x82, 125]);
+        assert_eq!(frame(126)[..4], [0x82, 126, 0, 126]);
+        assert_eq!(frame(65536)[..10], [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(frame(65536).len(), 65546);
+    }
+}

@@ -1,0 +1,98 @@
+//! One viewer: a socket and its protocol.
+//!
+//! Not here: when it joins, how fast it reads, when it leaves (see `group`).
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::format::FormatKind;
+use super::protocol::{self, Protocol};
+use super::seen::{Moment, Seen};
+use super::target::Target;
+
+/// A connected viewer.
+pub(crate) struct Viewer {
+    socket: TcpStream,
+    protocol: Box<dyn Protocol>,
+    joined: Instant,
+    decodable: bool,
+}
+
+impl Viewer {
+    /// Connects and sends the request. The receive buffer is made small for a viewer that is to be slow: else the
+    /// kernel would read for it.
+    pub(crate) fn join(target: &Target, format: FormatKind, small_buffer: bool) -> io::Result<Self> {
+        let joined = Moment::now();
+        let mut socket = connect(target.address, small_buffer)?;
+        let protocol = protocol::open(target, format, &joined);
+        socket.write_all(&protocol.request())?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, protocol, joined: joined.instant, decodable: false })
+    }
+
+    /// Reads once, at most as much as the buffer holds. `Err` with the reason: the connection is over.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        reply: &mut Vec<u8>,
+        seen: &mut Seen,
+    ) -> Result<usize, String> {
+        let count = match self.socket.read(buffer) {
+            Ok(0) => return Err("the server closed the connection".into()),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Ok(0);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let now = Moment::now();
+        seen.bytes += count as u64;
+        seen.decodable = false;
+        let result = self.protocol.receive(&buffer[..count], &now, seen, reply);
+        if seen.decodable && !self.decodable {
+            self.decodable = true;
+            seen.join(self.joined, now.instant);
+        }
+        result.map_err(|ended| ended.to_string())?;
+        if !reply.is_empty() {
+            // Pongs are a few bytes: a socket that cannot take them is not being read at the other end.
+            let sent = self.socket.write_all(reply);
+            reply.clear();
+            sent.map_err(|error| error.to_string())?;
+        }
+        Ok(count)
+    }
+
+    /// The handshake is over.
+    pub(crate) fn established(&self) -> bool {
+        self.protocol.established()
+    }
+
+    /// A decodable picture has come.
+    pub(crate) fn decodable(&self) -> bool {
+        self.decodable
+    }
+}
+
+impl AsFd for Viewer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn connect(address: SocketAddr, small_buffer: bool) -> io::Result<TcpStream> {
+    if !small_buffer {
+        return TcpStream::connect(address);
+    }
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_recv_buffer_size(&socket, SMALL_BUFFER)?;
+    net::connect(&socket, &address)?;
+    Ok(TcpStream::from(socket))
+}
+
+const SMALL_BUFFER: usize = 32 * 1024;
