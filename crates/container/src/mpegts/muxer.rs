@@ -1,0 +1,205 @@
+//! Groups of units into whole transport packets.
+//!
+//! Times are the stream's, at 90 kHz and modulo 2³³, moved up so that the clock, which runs ahead of decoding by the
+//! time a receiver may buffer, begins above 0.
+
+use std::collections::VecDeque;
+
+use bytes::BufMut;
+use media::{AccessUnit, Chunk, Codec, CodecParameters, MediaTime, MuxError, Timescale};
+
+use super::packets::{PacketWriter, packets_size};
+use super::pes::PesHeader;
+use super::tables::Tables;
+use super::{AUDIO_PID, PACKET, VIDEO_PID};
+use crate::annexb::{DELIMITER, START_CODE, nal_length, write_parameter_sets};
+use crate::av::{ADTS_HEADER, adts_header};
+use crate::packager::{GroupWriter, Tracks};
+
+/// Writes transport streams.
+#[derive(Debug, Default)]
+pub(crate) struct TransportStreamWriter {
+    tracks: Tracks,
+    tables: Tables,
+    version: u8,
+    parameter_sets: Vec<u8>,
+    continuity: Continuity,
+    tables_due: Option<MediaTime>,
+}
+
+/// The next continuity counter of each PID.
+#[derive(Debug, Default)]
+struct Continuity {
+    pat: u8,
+    pmt: u8,
+    video: u8,
+    audio: u8,
+}
+
+impl TransportStreamWriter {
+    fn put_tables(&mut self, out: &mut Vec<u8>) {
+        for (packet, continuity) in
+            [(&self.tables.pat, &mut self.continuity.pat), (&self.tables.pmt, &mut self.continuity.pmt)]
+        {
+            let start = out.len();
+            out.put_slice(packet);
+            out[start + 3] |= *continuity;
+            *continuity = (*continuity + 1) & 0x0f;
+        }
+    }
+
+    /// Bytes of the PES packet of `unit`, at most.
+    fn size(&self, unit: &AccessUnit) -> usize {
+        let before = if unit.random_access { self.parameter_sets.len() } else { 0 };
+        19 + DELIMITER.len().max(ADTS_HEADER) + before + opus_size_bytes(unit.data.len()) + unit.data.len()
+    }
+
+    fn is_leading(&self, unit: &AccessUnit) -> bool {
+        self.tracks.leading().is_some_and(|track| track.id == unit.track.id)
+    }
+
+    fn put_unit(&mut self, unit: &AccessUnit, out: &mut Vec<u8>) -> Result<(), MuxError> {
+        let clock = self.is_leading(unit).then(|| clock_of(unit.dts).wrapping_sub(BUFFERING));
+        match &unit.track.parameters {
+            CodecParameters::H264(_) => self.put_picture(unit, clock, out),
+            CodecParameters::Aac(parameters) => {
+                let header = adts_header(parameters, unit)?;
+                self.put_sound(unit, 0xc0, &header, clock, out);
+                Ok(())
+            }
+            CodecParameters::Opus(_) => {
+                let (header, length) = opus_control_header(unit.data.len())?;
+                self.put_sound(unit, 0xbd, &header[..length], clock, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn put_picture(
+        &mut self,
+        unit: &AccessUnit,
+        clock: Option<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), MuxError> {
+        check_lengths(&unit.data)?;
+        let parameter_sets = if unit.random_access { &self.parameter_sets[..] } else { &[] };
+        let payload = DELIMITER.len() + parameter_sets.len() + unit.data.len();
+        let header = PesHeader::new(0xe0, payload, clock_of(unit.pts), clock_of(unit.dts));
+        let length = header.bytes().len() + payload;
+        let continuity = &mut self.continuity.video;
+        let mut packets = PacketWriter::begin(out, VIDEO_PID, continuity, length, unit.random_access, clock);
+        packets.put(header.bytes());
+        packets.put(&DELIMITER);
+        packets.put(parameter_sets);
+        let mut rest = &unit.data[..];
+        while !rest.is_empty() {
+            let (nal, later) = rest.split_at(4 + nal_length(rest)?);
+            packets.put(&START_CODE);
+            packets.put(&nal[4..]);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn put_sound(
+        &mut self,
+        unit: &AccessUnit,
+        stream_id: u8,
+        before: &[u8],
+        clock: Option<u64>,
+        out: &mut Vec<u8>,
+    ) {
+        let payload = before.len() + unit.data.len();
+        let header = PesHeader::new(stream_id, payload, clock_of(unit.pts), clock_of(unit.pts));
+        let length = header.bytes().len() + payload;
+        let continuity = &mut self.continuity.audio;
+        let mut packets = PacketWriter::begin(out, AUDIO_PID, continuity, length, true, clock);
+        packets.put(header.bytes());
+        packets.put(before);
+        packets.put(&unit.data);
+    }
+}
+
+impl GroupWriter for TransportStreamWriter {
+    fn carries(codec: Codec) -> bool {
+        match codec {
+            Codec::H264 | Codec::Aac | Codec::Opus => true,
+        }
+    }
+
+    fn start(&mut self, tracks: &Tracks) {
+        self.parameter_sets.clear();
+        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters) {
+            write_parameter_sets(parameters, &mut self.parameter_sets);
+        }
+        self.tracks = tracks.clone();
+        self.tables = Tables::new(tracks, self.version);
+        self.version = (self.version + 1) & 0x1f;
+        self.tables_due = None;
+    }
+
+    fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
+        let size: usize = group.iter().map(|unit| 2 * PACKET + packets_size(self.size(unit))).sum();
+        let mut bytes = Vec::with_capacity(size);
+        let mut result = Ok(());
+        let mut begins_with_tables = false;
+        for unit in group {
+            if self.is_leading(unit) {
+                let due = self.tables_due.is_none_or(|due| unit.dts >= due);
+                // With sound alone every unit is a random access point: there the time alone decides.
+                if due || (unit.random_access && self.tracks.video.is_some()) {
+                    begins_with_tables |= bytes.is_empty();
+                    self.put_tables(&mut bytes);
+                    self.tables_due = Some(unit.dts.saturating_add(TABLES_EVERY));
+                }
+            }
+            result = result.and(self.put_unit(unit, &mut bytes));
+        }
+        if !bytes.is_empty() {
+            out.extend(self.tracks.chunk(group, None, bytes.into()).map(|chunk| Chunk {
+                random_access: chunk.random_access && begins_with_tables,
+                ..chunk
+            }));
+        }
+        result
+    }
+}
+
+/// Fails where a length field does not fit, before anything is written.
+fn check_lengths(data: &[u8]) -> Result<(), MuxError> {
+    let mut rest = data;
+    while !rest.is_empty() {
+        rest = &rest[4 + nal_length(rest)?..];
+    }
+    Ok(())
+}
+
+/// The Opus control header ("Opus in MPEG-TS"): prefix, no trimming, the size in steps of 255.
+fn opus_control_header(size: usize) -> Result<([u8; 33], usize), MuxError> {
+    let mut header = [0xff; 33];
+    header[..2].copy_from_slice(&[0x7f, 0xe0]);
+    let length = 2 + opus_size_bytes(size);
+    // Room for 120 ms at the highest rate: six frames of 1275 bytes.
+    let last = header.get_mut(length - 1);
+    let last = last.ok_or_else(|| MuxError::Malformed(format!("an Opus packet of {size} bytes")))?;
+    *last = u8::try_from(size % 255).unwrap_or(0);
+    Ok((header, length))
+}
+
+const fn opus_size_bytes(size: usize) -> usize {
+    size / 255 + 1
+}
+
+/// 90 kHz ticks moved up by [`OFFSET`], as unsigned: 33 bits of it go out.
+fn clock_of(time: MediaTime) -> u64 {
+    time.ticks_in(Timescale::VIDEO_90K).wrapping_add(OFFSET).cast_unsigned()
+}
+
+/// Where a stream that begins at 0 begins here: 1.4 s, as ffmpeg has it.
+const OFFSET: i64 = 126_000;
+
+/// How far decoding lags the clock: what a receiver may take to get a picture whole. 100 ms.
+const BUFFERING: u64 = 9_000;
+
+/// Readers look for the tables at least this often.
+const TABLES_EVERY: MediaTime = MediaTime::new(9_000, Timescale::VIDEO_90K);
