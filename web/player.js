@@ -1,0 +1,168 @@
+/**
+ * The player page: one stream over the whole window, with panels for figures, links and keys.
+ *
+ * Everything about playing is the element's; this file fills panels from its events.
+ */
+import { Address } from "./players/address.js";
+import "./firstlight-player.js";
+import { command } from "./ui/controls.js";
+import { Graph } from "./ui/graph.js";
+import { icon } from "./ui/icons.js";
+import { linkRow } from "./ui/link-row.js";
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const player = /** @type {import("./firstlight-player.js").FirstlightPlayer} */ (byId("player"));
+const address = new Address(location.pathname + location.search, location.href);
+const graphs = {
+  latency: new Graph(/** @type {HTMLCanvasElement} */ (byId("latency")), 100),
+  fps: new Graph(/** @type {HTMLCanvasElement} */ (byId("fps")), 10),
+};
+
+byId("name").textContent = address.name;
+document.title = `${address.name} · firstlight`;
+player.volume = Number(remembered("volume") ?? 1);
+player.muted = remembered("sound") === "off";
+player.transport = /** @type {any} */ (remembered("transport") ?? "auto");
+player.src = address.page;
+player.focus();
+
+player.addEventListener("volumechange", () => {
+  remember("volume", String(player.volume));
+  remember("sound", player.muted ? "off" : "on");
+});
+player.addEventListener("error", (event) => {
+  byId("trouble").textContent = /** @type {any} */ (event).detail.message;
+});
+player.addEventListener("state", () => {
+  document.title = `${player.state === "live" ? "" : "… "}${address.name} · firstlight`;
+});
+
+// ---- figures
+
+let last = performance.now();
+player.addEventListener("stats", () => {
+  last = performance.now();
+  if (player.stats) show(player.stats);
+});
+setInterval(() => {
+  if (performance.now() - last < 1500) return;
+  graphs.latency.push(null);
+  graphs.fps.push(null);
+}, 1000);
+
+/** @param {Stats} stats */
+function show(stats) {
+  const latency = stats.latency ?? stats.buffered;
+  graphs.latency.push(latency);
+  graphs.fps.push(stats.width ? stats.fps : null);
+  byId("latency-title").textContent = stats.latency === null ? "Buffered" : "Latency, camera to screen";
+  byId("latency-now").textContent = ms(latency);
+  byId("fps-now").textContent = stats.width ? String(stats.fps) : "–";
+  facts({
+    Measured: stats.latencyFrom === "picture" ? "in the picture" : stats.latencyFrom === "capture" ? "by capture time" : "not by this stream",
+    Size: stats.width ? `${stats.width} × ${stats.height}` : null,
+    Video: stats.videoCodec,
+    Sound: stats.audioCodec,
+    "Sound to picture": stats.sync === null ? null : `${stats.sync > 0 ? "+" : "−"}${Math.abs(Math.round(stats.sync))} ms`,
+    Playing: stats.transport === "webcodecs" ? "WebCodecs" : "Media Source",
+    Bitrate: `${(stats.bitrate / 1e6).toFixed(2)} Mbit/s`,
+    Dropped: `${stats.dropped} a second`,
+    Buffer: ms(stats.buffered),
+    "Server is behind": stats.lag === null ? null : ms(stats.lag),
+    "Round trip": stats.rtt === null ? null : ms(stats.rtt),
+  });
+}
+
+/** @param {number | null} value */
+function ms(value) {
+  return value === null ? "–" : `${Math.abs(value) < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
+
+/** @param {Record<string, string | null>} values */
+function facts(values) {
+  const rows = Object.entries(values).filter(([, value]) => value !== null);
+  byId("facts").replaceChildren(
+    ...rows.flatMap(([name, value]) => {
+      const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+      [term.textContent, detail.textContent] = [name, value];
+      return [term, detail];
+    }),
+  );
+}
+
+const transport = /** @type {HTMLSelectElement} */ (byId("transport"));
+transport.value = player.transport;
+transport.onchange = () => {
+  byId("trouble").textContent = "";
+  player.transport = /** @type {any} */ (transport.value);
+  remember("transport", transport.value);
+};
+const fit = /** @type {HTMLSelectElement} */ (byId("fit"));
+fit.onchange = () => player.setAttribute("fit", fit.value);
+
+// ---- links
+
+const embed = `<script type="module" src="${location.origin}/firstlight-player.js"></script>
+<firstlight-player src="${address.page}" controls muted></firstlight-player>`;
+byId("links").append(
+  linkRow("This page", address.page),
+  linkRow("Embed in a page of your own", embed.replace("\n", " ")),
+  linkRow("WebSocket, fMP4 (Media Source)", address.socket("fmp4")),
+  linkRow("WebSocket, WebCodecs", address.socket("webcodecs")),
+  linkRow("WebSocket, H.264 byte stream (jmuxer)", address.socket("annexb")),
+  linkRow("WebSocket, MPEG-TS (mpegts.js, ffmpeg)", address.socket("mpegts")),
+);
+
+// ---- panels and keys
+
+const tools = [...document.querySelectorAll(".tool")].map((tool) => /** @type {HTMLElement} */ (tool));
+for (const tool of tools) {
+  const name = /** @type {"figures" | "share" | "keys"} */ (tool.dataset.panel);
+  tool.append(icon(name));
+  tool.ariaLabel = tool.title;
+  tool.onclick = () => open(name);
+  byId(name).querySelector(".close")?.addEventListener("click", () => {
+    open(name);
+    tool.focus();
+  });
+}
+
+/** Opens a panel, or closes it if it is open. @param {string} name */
+function open(name) {
+  for (const tool of tools) {
+    const panel = byId(tool.dataset.panel ?? "");
+    panel.hidden = panel.id !== name || !panel.hidden;
+    tool.ariaExpanded = String(!panel.hidden);
+  }
+  graphs.latency.draw();
+  graphs.fps.draw();
+}
+
+addEventListener("keydown", (event) => {
+  const typing = event.target instanceof Element && event.target.closest("input, select, textarea, button, a");
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") {
+    const shown = tools.find((tool) => tool.ariaExpanded === "true");
+    if (shown) open(shown.dataset.panel ?? "");
+  } else if (event.key === "i" && !(event.target instanceof HTMLInputElement)) open("figures");
+  else if (event.key === "?") open("keys");
+  else if (!typing && command(player, event.key)) event.preventDefault();
+});
+
+/** @param {string} key */
+function remembered(key) {
+  try {
+    return localStorage.getItem("firstlight " + key);
+  } catch {
+    return null; // storage forbidden: nothing is remembered
+  }
+}
+
+/** @param {string} key @param {string} value */
+function remember(key, value) {
+  try {
+    localStorage.setItem("firstlight " + key, value);
+  } catch {
+    // storage forbidden
+  }
+}

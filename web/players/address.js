@@ -1,0 +1,47 @@
+/**
+ * A stream's address: from the `src` a page gives, every URL of that stream and its server.
+ *
+ * `src` is the stream's page (`/front`, `https://host:8443/OAK1/CAM_A/`). Its query (a token, say) goes along on
+ * every request. The names of the URLs are the server's (docs/ref/websocket.md), made here and nowhere else.
+ */
+export class Address {
+  #url;
+
+  /** @param {string} src @param {string} base */
+  constructor(src, base) {
+    this.#url = new URL(src, base);
+    this.#url.hash = "";
+    this.#url.pathname = this.#url.pathname.replace(/\/+$/, "") + "/";
+  }
+
+  /** The stream's name, as the API spells it. */
+  get name() {
+    return decodeURIComponent(this.#url.pathname.slice(1, -1));
+  }
+
+  get page() {
+    return this.#url.href;
+  }
+
+  /** @param {string} format @param {Record<string, string | number>} [options] */
+  socket(format, options = {}) {
+    const url = this.below("ws");
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    for (const [key, value] of Object.entries({ format, ...options })) url.searchParams.set(key, String(value));
+    return url.href;
+  }
+
+  /** @param {string} path */
+  below(path) {
+    const url = new URL(this.#url);
+    url.pathname += path;
+    return url;
+  }
+
+  /** @param {string} path */
+  api(path) {
+    const url = new URL(this.#url);
+    url.pathname = "/api/v1/" + path;
+    return url.href;
+  }
+}

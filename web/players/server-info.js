@@ -1,0 +1,32 @@
+/**
+ * What the server says about its streams (`GET /api/v1/streams`), asked at most once a second for a whole page.
+ *
+ * A socket that fails does not say why; this does: no such stream, a camera that is away and its reason, or no server.
+ */
+
+/**
+ * @param {import("./address.js").Address} address
+ * @returns {Promise<{ server: "away" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
+ */
+export async function askServer(address) {
+  const url = address.api("streams");
+  const known = answers.get(url);
+  const answer = known && performance.now() - known.at < 1000 ? known.answer : ask(url);
+  if (answer !== known?.answer) answers.set(url, { at: performance.now(), answer });
+  const streams = await answer;
+  if (!streams) return { server: "away", stream: null };
+  return { server: "there", stream: streams.find((s) => s.name === address.name) ?? null };
+}
+
+/** @param {string} url @returns {Promise<StreamInfo[] | null>} */
+async function ask(url) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(4000) });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | null> }>} */
+const answers = new Map();

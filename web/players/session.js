@@ -1,0 +1,256 @@
+/**
+ * One stream being watched: which transport, when to try again, what to tell the viewer.
+ *
+ * At most two connections exist: the *current* one, whose picture is shown, and the *next*, which works behind it and
+ * takes its place with its first picture. So a reconnect, a change of transport and the way back from a fallback are
+ * one and the same thing, and the last picture stays until there is a better one.
+ *
+ * A transport that failed by its own fault is passed over for a while and then tried again behind the running one:
+ * a fallback is never for good. Not here: elements and attributes (firstlight-player.js).
+ */
+import { MseConnection, mseAvailable } from "./mse.js";
+import { askServer } from "./server-info.js";
+import { WebCodecsConnection, webcodecsAvailable } from "./webcodecs.js";
+
+/**
+ * @typedef {object} View what the session tells the element
+ * @property {(state: PlayerState, reason: string | null) => void} state
+ * @property {(connection: Connection, previous: Connection | null) => void} show
+ * @property {(surface: HTMLElement) => void} attach
+ * @property {(tracks: TrackInfo[]) => void} tracks
+ * @property {(message: string, transport: Transport) => void} trouble
+ * @property {() => void} soundBlocked
+ */
+
+export class Session {
+  /** @type {Connection | null} */
+  current = null;
+  /** @type {Connection | null} */
+  #next = null;
+  /** @type {Connection | null} the current connection once it has failed: only its picture is left */
+  #broken = null;
+  #address;
+  #view;
+  #audio;
+  /** @type {"auto" | Transport} */
+  #wanted;
+  /** @type {Map<Transport, { until: number, wait: number, kind: string, message: string }>} */
+  #avoided = new Map();
+  #sound = { muted: true, volume: 1 };
+  #hidden = false;
+  #stopped = false;
+  #attempts = 0;
+  #retry = 0;
+  #lastMedia = 0;
+  #lastShown = 0;
+  #started = 0;
+  #watch;
+
+  /**
+   * @param {import("./address.js").Address} address @param {View} view
+   * @param {{ transport: "auto" | Transport, audio: boolean }} options
+   */
+  constructor(address, view, { transport, audio }) {
+    this.#address = address;
+    this.#view = view;
+    this.#audio = audio;
+    this.#wanted = transport;
+    this.#view.state("starting", null);
+    this.#connect();
+    this.#watch = setInterval(() => this.#look(), 1000);
+  }
+
+  /** Ends everything; the surface of the last picture stays where it is. */
+  stop() {
+    this.#stopped = true;
+    clearInterval(this.#watch);
+    clearTimeout(this.#retry);
+    this.#drop();
+    this.current?.close();
+  }
+
+  /** @param {"auto" | Transport} transport */
+  setTransport(transport) {
+    if (transport === this.#wanted) return;
+    this.#wanted = transport;
+    this.#avoided.clear();
+    this.retryNow();
+  }
+
+  /** @param {boolean} muted @param {number} volume */
+  setSound(muted, volume) {
+    this.#sound = { muted, volume };
+    this.current?.setSound(muted, volume);
+  }
+
+  /** @param {boolean} hidden */
+  setHidden(hidden) {
+    this.#hidden = hidden;
+    this.current?.setHidden(hidden);
+    this.#lastMedia = performance.now();
+    // A new connection begins at the last random access point; the one that stopped decoding would have to wait for the next.
+    if (!hidden && (!this.#alive || this.current?.transport === "webcodecs")) this.retryNow();
+  }
+
+  /** Tries at once: the page is visible, the network is back, or the viewer asked. */
+  retryNow() {
+    this.#attempts = 0;
+    this.#drop();
+    if (!this.#stopped) this.#connect();
+  }
+
+  get #alive() {
+    return this.current !== null && this.#broken !== this.current;
+  }
+
+  #connect() {
+    clearTimeout(this.#retry);
+    const transport = this.#choose();
+    if (!transport) return this.#view.state("unsupported", this.#noWay());
+    const Kind = transport === "webcodecs" ? WebCodecsConnection : MseConnection;
+    this.#lastMedia = this.#started = performance.now();
+    /** @type {Connection} */
+    const connection = new Kind(
+      this.#address,
+      {
+        shown: () => this.#shown(connection),
+        tracks: (tracks) => this.#view.tracks(tracks),
+        media: () => (this.#lastMedia = performance.now()),
+        failed: (failure) => this.#failed(connection, failure),
+        soundBlocked: () => this.#view.soundBlocked(),
+      },
+      { audio: this.#audio },
+    );
+    this.#next = connection;
+    connection.setHidden(this.#hidden);
+    if (!this.#alive) connection.setSound(this.#sound.muted, this.#sound.volume);
+    this.#view.attach(connection.surface);
+  }
+
+  /** The first transport not avoided; the one avoided the shortest if all are. @returns {Transport | null} */
+  #choose() {
+    const now = performance.now();
+    const able = this.#able();
+    if (able.some((t) => this.#avoided.get(t)?.kind !== "unsupported" || this.#until(t) <= now)) {
+      return [...able].sort((a, b) => Math.max(0, this.#until(a) - now) - Math.max(0, this.#until(b) - now))[0];
+    }
+    return null;
+  }
+
+  /** @returns {Transport[]} */
+  #able() {
+    /** @type {Transport[]} */
+    const able = [];
+    if (this.#wanted !== "mse" && webcodecsAvailable()) able.push("webcodecs");
+    if (this.#wanted !== "webcodecs" && mseAvailable()) able.push("mse");
+    return able;
+  }
+
+  /** @param {Transport} transport */
+  #until(transport) {
+    return this.#avoided.get(transport)?.until ?? 0;
+  }
+
+  #noWay() {
+    this.#retry = setTimeout(() => this.#connect(), UNSUPPORTED_WAIT);
+    const reasons = [...this.#avoided.values()].map((a) => a.message);
+    if (this.#wanted === "webcodecs" && !webcodecsAvailable()) return "WebCodecs needs https (or localhost) and a recent browser";
+    return [...new Set(reasons)].join("; ") || "this browser has neither WebCodecs nor Media Source Extensions";
+  }
+
+  /** @param {Connection} connection */
+  #shown(connection) {
+    if (this.#next !== connection) return;
+    const previous = this.current;
+    this.#next = null;
+    this.#broken = null;
+    this.#attempts = 0;
+    this.current = connection;
+    this.#lastShown = performance.now();
+    previous?.close();
+    connection.setSound(this.#sound.muted, this.#sound.volume);
+    this.#view.show(connection, previous);
+    this.#view.state("live", null);
+    const preferred = this.#able()[0];
+    const back = this.#until(preferred) - performance.now();
+    if (preferred !== connection.transport) this.#retry = setTimeout(() => !this.#hidden && this.#connect(), Math.max(back, 1000));
+  }
+
+  /** @param {Connection} connection @param {Failure} failure */
+  #failed(connection, failure) {
+    if (this.#stopped) return;
+    const challenged = connection === this.#next && this.#alive;
+    if (connection === this.current) this.#broken = connection;
+    if (connection === this.#next) this.#drop();
+    if (failure.kind === "unsupported" || failure.kind === "decode") this.#avoid(connection.transport, failure);
+    if (challenged) {
+      const wait = Math.max(this.#until(connection.transport) - performance.now(), LATER);
+      this.#retry = setTimeout(() => this.#connect(), wait);
+      return;
+    }
+    if (this.#next) return;
+    if (failure.kind === "unsupported") return this.#connect();
+    this.#tellWhy(failure);
+    const slow = failure.code === 1013 || failure.code === 1008;
+    const wait = slow ? WAIT_MOST : Math.min(WAIT_MOST, WAIT_LEAST * 2 ** this.#attempts++);
+    this.#retry = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
+  }
+
+  /** @param {Transport} transport @param {Failure} failure */
+  #avoid(transport, { kind, message }) {
+    const wait = Math.min((this.#avoided.get(transport)?.wait ?? AVOID_LEAST / 2) * 2, AVOID_MOST);
+    this.#avoided.set(transport, { until: performance.now() + wait, wait, kind, message });
+    const other = this.#able().find((t) => t !== transport);
+    const then = other ? `playing by ${NAMES[other]}; ${NAMES[transport]} is tried again in ${Math.round(wait / 1000)} s` : "";
+    this.#view.trouble([`${NAMES[transport]}: ${message}`, then].filter(Boolean).join("; "), transport);
+  }
+
+  /** @param {Failure | null} failure */
+  async #tellWhy(failure) {
+    if (failure) this.#view.state(this.#lastShown ? "reconnecting" : "starting", failure.message);
+    const { server, stream } = await askServer(this.#address);
+    if (this.#stopped || (this.#alive && performance.now() - this.#lastMedia < SILENCE)) return;
+    if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
+    if (!stream) return this.#view.state("missing", `there is no stream “${this.#address.name}”`);
+    if (stream.state !== "live" && stream.state !== "idle") {
+      const reason = stream.reason ?? (stream.state === "waiting" ? "nobody is publishing yet" : null);
+      this.#view.state(stream.state === "starting" ? "starting" : "reconnecting", reason);
+    } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST) {
+      const silent = this.#next ?? this.current;
+      silent?.close();
+      if (silent) this.#failed(silent, { kind: "stalled", message: "nothing arrives any more" });
+    }
+  }
+
+  /** Once a second: media that stopped or never came. */
+  #look() {
+    if (this.#hidden) return;
+    const silent = performance.now() - this.#lastMedia;
+    if (silent > SILENCE && (this.#next || this.#alive)) this.#tellWhy(null);
+    else if (this.#alive) this.#view.state("live", null);
+    if (this.#next && !this.#alive && silent < SILENCE && performance.now() - this.#started > FIRST_PICTURE) {
+      const failure = /** @type {Failure} */ ({ kind: "decode", message: "media arrives, but no picture comes of it" });
+      this.#next.close();
+      this.#failed(this.#next, failure);
+    }
+  }
+
+  #drop() {
+    this.#next?.close();
+    this.#next?.surface.remove();
+    this.#next = null;
+  }
+}
+
+/** @type {Record<Transport, string>} */
+export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source Extensions" };
+
+const WAIT_LEAST = 250;
+const WAIT_MOST = 5000;
+const AVOID_LEAST = 30_000;
+const AVOID_MOST = 300_000;
+const LATER = 10_000;
+const UNSUPPORTED_WAIT = 30_000;
+const SILENCE = 2500;
+const SILENCE_MOST = 8000;
+const FIRST_PICTURE = 8000;
