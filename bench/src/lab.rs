@@ -142,6 +142,11 @@ impl Running {
         Target::parse(&format!("ws://{}{path}", self.address))
     }
 
+    /// The URL of a page on it.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// CPU time used so far.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime, BenchError> {
         process::cpu_time(self.process.pid())

@@ -84,6 +84,8 @@ enum Command {
     Join(LabOptions),
     /// Ten viewers of the pattern against one
     EncodeOnce(LabOptions),
+    /// Age of the picture that a browser shows (Chromium and `npm ci` in bench/glass needed)
+    Glass(LabOptions),
     /// All of them, one table
     All(LabOptions),
 }
@@ -118,6 +120,7 @@ fn run(command: Command) -> Result<(), BenchError> {
         Command::Startup(lab) => (commands::startup::run(&Lab::new(&lab)?)?, lab.json),
         Command::Join(lab) => (commands::join::run(&Lab::new(&lab)?)?, lab.json),
         Command::EncodeOnce(lab) => (commands::encode_once::run(&Lab::new(&lab)?)?, lab.json),
+        Command::Glass(lab) => (commands::glass::run(&Lab::new(&lab)?)?, lab.json),
         Command::All(lab) => (all(&Lab::new(&lab)?), lab.json),
     };
     outcome.print();
@@ -127,13 +130,14 @@ fn run(command: Command) -> Result<(), BenchError> {
 /// Every measurement; one that fails is a row that says why.
 fn all(lab: &Lab) -> Outcome {
     type Measurement = fn(&Lab) -> Result<Outcome, BenchError>;
-    let measurements: [(&str, Measurement); 6] = [
+    let measurements: [(&str, Measurement); 7] = [
         ("startup", commands::startup::run),
         ("compare", |lab| commands::compare::run(lab, 400)),
         ("delay", |lab| commands::delay::run(lab, 1000)),
         ("join", commands::join::run),
         ("memory", commands::memory::run),
         ("encode-once", commands::encode_once::run),
+        ("glass", commands::glass::run),
     ];
     let mut outcome = Outcome::default();
     for (name, measure) in measurements {

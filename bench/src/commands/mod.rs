@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod delay;
 pub(crate) mod encode_once;
+pub(crate) mod glass;
 pub(crate) mod join;
 pub(crate) mod load;
 pub(crate) mod memory;

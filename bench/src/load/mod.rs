@@ -111,3 +111,64 @@ impl Drop for Load {
         self.set_phase(STOP);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one viewer's handshake with these frames, then waits for it to leave.
+    fn serve_one(listener: TcpListener, frames: Vec<u8>) -> JoinHandle<()> {
+        thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            assert!(socket.read(&mut request).unwrap() > 0);
+            socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").unwrap();
+            socket.write_all(&frames).unwrap();
+            while matches!(socket.read(&mut request), Ok(1..)) {}
+        })
+    }
+
+    #[test]
+    fn a_viewer_is_ready_at_its_first_decodable_message_and_leaves_when_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/any", listener.local_addr().unwrap());
+        let server = serve_one(listener, vec![0x82, 2, 1, 2]);
+        let load = Load::start(vec![Group::healthy(&Target::parse(&url).unwrap(), 1)]).unwrap();
+        load.wait_ready(Duration::from_secs(10)).unwrap();
+        let reports = load.stop().unwrap();
+        server.join().unwrap();
+        assert_eq!(reports[0].first_decodable_ms.count, 1);
+        assert_eq!((reports[0].failed, reports[0].closed), (0, 0));
+    }
+
+    #[test]
+    fn a_stalled_viewer_is_ready_after_its_handshake() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/any", listener.local_addr().unwrap());
+        let server = serve_one(listener, Vec::new());
+        let group = Group { manner: Manner::Stalled, ..Group::healthy(&Target::parse(&url).unwrap(), 1) };
+        let load = Load::start(vec![group]).unwrap();
+        load.wait_ready(Duration::from_secs(10)).unwrap();
+        load.stop().unwrap();
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_named_in_the_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/any", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            assert!(socket.read(&mut request).unwrap() > 0);
+            socket.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
+        });
+        let load = Load::start(vec![Group::healthy(&Target::parse(&url).unwrap(), 1)]).unwrap();
+        server.join().unwrap();
+        let error = load.wait_ready(Duration::from_millis(500)).unwrap_err().to_string();
+        assert!(error.contains("404 Not Found"), "{error}");
+    }
+}
