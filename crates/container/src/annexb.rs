@@ -32,9 +32,10 @@ impl GroupWriter for AnnexbWriter {
         }
     }
 
-    fn start(&mut self, tracks: &Tracks) {
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
         self.pictures.start(tracks);
         self.tracks = tracks.clone();
+        Ok(())
     }
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
@@ -62,7 +63,8 @@ impl PictureWriter {
 
     pub(crate) fn start(&mut self, tracks: &Tracks) {
         self.parameter_sets.clear();
-        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters) {
+        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters)
+        {
             write_parameter_sets(parameters, &mut self.parameter_sets);
         }
         self.trailer.clear();
@@ -120,3 +122,43 @@ pub(crate) const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// An access unit delimiter, any slice type.
 pub(crate) const DELIMITER: [u8; 6] = [0, 0, 0, 1, 0x09, 0xf0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{PPS, SPS, mux, picture, video};
+    use crate::{Format, FormatOptions};
+
+    fn messages(ending: Ending, units: &[AccessUnit]) -> Vec<Chunk> {
+        mux(Format::Annexb, &FormatOptions { ending, ..FormatOptions::default() }, &[video()], units)
+    }
+
+    #[test]
+    fn a_viewer_starts_with_the_parameter_sets() {
+        let v = video();
+        let chunks = messages(Ending::None, &[picture(&v, 0, true, 3), picture(&v, 33, false, 2)]);
+        let sets = [&START_CODE, SPS, &START_CODE, PPS].concat();
+        assert_eq!(chunks[0].bytes, [&sets[..], &START_CODE, &[0x65, 1, 3]].concat());
+        assert_eq!(chunks[1].bytes, [&START_CODE[..], &[0x41, 1]].concat());
+        assert!(chunks[0].random_access && !chunks[1].random_access);
+    }
+
+    #[test]
+    fn the_ending_shows_the_parser_that_the_picture_is_over() {
+        let chunks = messages(Ending::Delimited, &[picture(&video(), 0, false, 2)]);
+        let ending = [&DELIMITER[..], &START_CODE, SPS, &START_CODE, PPS, &DELIMITER].concat();
+        assert_eq!(chunks[0].bytes, [&START_CODE[..], &[0x41, 1], &ending].concat());
+    }
+
+    #[test]
+    fn a_length_that_runs_past_the_end_is_an_error_and_no_message() {
+        let mut unit = picture(&video(), 0, false, 9);
+        unit.data = unit.data.slice(..unit.data.len() - 1);
+        let mut muxer = Format::Annexb.muxer(&FormatOptions::default());
+        muxer.tracks(&[video()]);
+        let mut out = VecDeque::new();
+        assert!(matches!(muxer.push(&unit, &mut out), Err(MuxError::Malformed(_))));
+        muxer.push(&picture(&video(), 0, true, 9), &mut out).unwrap();
+        assert_eq!(out.len(), 1);
+    }
+}

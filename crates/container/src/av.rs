@@ -9,7 +9,9 @@
 use std::collections::VecDeque;
 
 use bytes::BufMut;
-use media::{AacParameters, AccessUnit, Chunk, Codec, CodecParameters, MediaKind, MediaTime, MuxError, Timescale};
+use media::{
+    AacParameters, AccessUnit, Chunk, Codec, CodecParameters, MediaKind, MediaTime, MuxError, Timescale,
+};
 
 use crate::Ending;
 use crate::annexb::PictureWriter;
@@ -92,9 +94,10 @@ impl GroupWriter for EnvelopeWriter {
         }
     }
 
-    fn start(&mut self, tracks: &Tracks) {
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
         self.pictures.start(tracks);
         self.tracks = tracks.clone();
+        Ok(())
     }
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
@@ -171,8 +174,12 @@ fn of_kind(group: &[AccessUnit], kind: MediaKind) -> impl Iterator<Item = &Acces
 }
 
 /// The header that makes `unit` an ADTS frame.
-pub(crate) fn adts_header(parameters: &AacParameters, unit: &AccessUnit) -> Result<[u8; ADTS_HEADER], MuxError> {
-    codec::aac::adts_header(parameters, unit.data.len()).map_err(|error| MuxError::Malformed(error.to_string()))
+pub(crate) fn adts_header(
+    parameters: &AacParameters,
+    unit: &AccessUnit,
+) -> Result<[u8; ADTS_HEADER], MuxError> {
+    codec::aac::adts_header(parameters, unit.data.len())
+        .map_err(|error| MuxError::Malformed(error.to_string()))
 }
 
 pub(crate) const ADTS_HEADER: usize = 7;
@@ -180,3 +187,102 @@ pub(crate) const ADTS_HEADER: usize = 7;
 /// Milliseconds by which sound may be off in a message it shares with pictures: a little over one unit of AAC, which is
 /// what the sound that rides with a picture varies by.
 const TOLERANCE: i64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{aac, mux, opus, picture, sound, video};
+    use crate::{Format, FormatOptions};
+
+    /// Duration, bytes of sound, bytes of picture.
+    fn read(chunk: &Chunk) -> (u16, usize, usize) {
+        let [d0, d1, a0, a1, rest @ ..] = &chunk.bytes[..] else { panic!("too short") };
+        let audio = usize::from(u16::from_le_bytes([*a0, *a1]));
+        (u16::from_le_bytes([*d0, *d1]), audio, rest.len() - audio)
+    }
+
+    fn envelopes(units: &[AccessUnit]) -> Vec<(u16, usize, usize)> {
+        let options = FormatOptions { ending: Ending::None, ..FormatOptions::default() };
+        mux(Format::Av, &options, &[video(), aac()], units).iter().map(read).collect()
+    }
+
+    #[test]
+    fn sound_comes_before_the_picture_with_one_duration() {
+        let (v, a) = (video(), aac());
+        let units = [
+            picture(&v, 0, false, 10),
+            sound(&a, 0, 20),
+            sound(&a, 21, 20),
+            picture(&v, 40, false, 10),
+            picture(&v, 80, false, 10),
+        ];
+        assert_eq!(envelopes(&units), [(33, 0, 14), (47, 54, 14), (40, 0, 14)]);
+    }
+
+    /// Pictures and AAC as a camera gives them for `seconds`, ordered by time.
+    fn presentation(seconds: i64, pictures_per_second: i64) -> Vec<AccessUnit> {
+        let (v, a) = (video(), aac());
+        let pictures = (0..seconds * pictures_per_second).map(|n| {
+            let mut unit = picture(&v, 0, n == 0, 5);
+            unit.dts = MediaTime::new(n * 90_000 / pictures_per_second, v.timescale);
+            unit.pts = unit.dts;
+            unit
+        });
+        let sounds = (0..seconds * 48_000 / 1_024).map(|n| {
+            let mut unit = sound(&a, 0, 5);
+            unit.dts = MediaTime::new(n * 1_024, a.timescale);
+            unit.pts = unit.dts;
+            unit
+        });
+        let mut units: Vec<_> = pictures.chain(sounds).collect();
+        units.sort_by_key(|unit| (unit.dts, unit.track.id));
+        units
+    }
+
+    #[test]
+    fn durations_follow_the_true_clock_for_an_hour() {
+        for pictures_per_second in [25, 30, 60] {
+            let (mut pictures, mut sounds) = ((0, 0), (0, 0));
+            for (duration, audio, video) in envelopes(&presentation(3_600, pictures_per_second)) {
+                let frames = i64::try_from(audio / 12).unwrap();
+                if audio > 0 {
+                    sounds = (sounds.0 + i64::from(duration), sounds.1 + frames);
+                    let true_millis = sounds.1 * 1_024_000 / 48_000;
+                    let strays = sounds.0 - true_millis;
+                    assert!(
+                        strays.abs() <= TOLERANCE + 1,
+                        "{sounds:?} strays {strays} ms at {pictures_per_second}"
+                    );
+                }
+                if video > 0 {
+                    pictures = (pictures.0 + i64::from(duration), pictures.1 + 1);
+                    let true_millis = pictures.1 * 1_000 / pictures_per_second;
+                    // How long the first picture lasts nobody knows before the second.
+                    assert!(
+                        pictures.1 == 1 || (pictures.0 - true_millis).abs() <= 1,
+                        "{pictures:?} at {pictures_per_second}"
+                    );
+                }
+            }
+            assert_eq!(pictures.1, 3_600 * pictures_per_second);
+        }
+    }
+
+    #[test]
+    fn sound_beyond_the_length_field_is_split() {
+        let (v, a) = (video(), aac());
+        let mut units: Vec<_> = (0..12).map(|n| sound(&a, n * 2, 8_000)).collect();
+        units.push(picture(&v, 33, true, 10));
+        let envelopes = envelopes(&units);
+        assert_eq!(
+            envelopes.iter().map(|e| (e.1, e.2 > 0)).collect::<Vec<_>>(),
+            [(0, true), (8 * 8_007, false), (4 * 8_007, false)]
+        );
+    }
+
+    #[test]
+    fn opus_has_no_place_in_it() {
+        let muxer = Format::Av.muxer(&FormatOptions::default());
+        assert!(muxer.accepts(&aac()) && !muxer.accepts(&opus()));
+    }
+}

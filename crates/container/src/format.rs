@@ -106,7 +106,9 @@ impl Format {
             Self::Fmp4 => Box::new(Packager::new(FragmentWriter::default(), options)),
             Self::Mpegts => Box::new(Packager::new(TransportStreamWriter::default(), options)),
             Self::Webcodecs => Box::new(Packager::new(WebcodecsWriter::default(), options)),
-            Self::Robopipe { frame_rate } => Box::new(Packager::new(RobopipeWriter::new(frame_rate), &single)),
+            Self::Robopipe { frame_rate } => {
+                Box::new(Packager::new(RobopipeWriter::new(frame_rate), &single))
+            }
         }
     }
 
@@ -122,5 +124,36 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
         let found = Self::ALL.iter().find(|format| format.name() == name);
         found.copied().ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_understood_and_others_are_refused() {
+        for format in Format::ALL {
+            assert_eq!(format.name().parse(), Ok(*format));
+        }
+        let error = "robopipe".parse::<Format>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown format \"robopipe\": expected annexb, av, fmp4, mpegts or webcodecs"
+        );
+    }
+
+    #[test]
+    fn keys_differ_with_the_output() {
+        let plain = FormatOptions::default();
+        let muted = FormatOptions { audio: false, ..plain };
+        let robopipe = |frame_rate| Format::Robopipe { frame_rate: NonZeroU32::new(frame_rate).unwrap() };
+        let keys = [
+            Format::Av.key(&plain),
+            Format::Av.key(&muted),
+            robopipe(25).key(&plain),
+            robopipe(30).key(&plain),
+        ];
+        assert_eq!(keys.iter().collect::<std::collections::HashSet<_>>().len(), 4);
     }
 }

@@ -88,10 +88,7 @@ impl Grouper {
     }
 
     /// Gives out what is held, if anything.
-    pub(crate) fn flush<E>(
-        &mut self,
-        mut emit: impl FnMut(&[AccessUnit]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(crate) fn flush<E>(&mut self, mut emit: impl FnMut(&[AccessUnit]) -> Result<(), E>) -> Result<(), E> {
         if self.held.is_empty() {
             return Ok(());
         }
@@ -112,7 +109,9 @@ impl Grouper {
         if last.arrival.saturating_duration_since(first.arrival) >= limit {
             return true;
         }
-        let Some(same_track) = self.held.iter().find(|unit| unit.track.id == last.track.id) else { return false };
+        let Some(same_track) = self.held.iter().find(|unit| unit.track.id == last.track.id) else {
+            return false;
+        };
         last.dts.saturating_sub(same_track.dts) >= MediaTime::from_duration(limit, Timescale::MICROS)
     }
 
@@ -162,8 +161,13 @@ mod tests {
     #[test]
     fn sound_rides_behind_the_next_picture() {
         let (v, a) = (video(), aac());
-        let units =
-            [picture(&v, 0, true, 9), sound(&a, 0, 9), sound(&a, 21, 9), picture(&v, 33, false, 9), sound(&a, 43, 9)];
+        let units = [
+            picture(&v, 0, true, 9),
+            sound(&a, 0, 9),
+            sound(&a, 21, 9),
+            picture(&v, 33, false, 9),
+            sound(&a, 43, 9),
+        ];
         assert_eq!(groups(Grouping::RideOnVideo, true, &units), [vec!["v0"], vec!["v33", "a0", "a21"]]);
     }
 
@@ -173,7 +177,10 @@ mod tests {
         let units: Vec<_> = (0..12).map(|n| sound(&a, n * 20, 9)).collect();
         assert_eq!(
             groups(Grouping::RideOnVideo, true, &units),
-            [vec!["a0", "a20", "a40", "a60", "a80", "a100"], vec!["a120", "a140", "a160", "a180", "a200", "a220"]]
+            [
+                vec!["a0", "a20", "a40", "a60", "a80", "a100"],
+                vec!["a120", "a140", "a160", "a180", "a200", "a220"]
+            ]
         );
     }
 

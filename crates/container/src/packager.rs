@@ -3,20 +3,18 @@
 //! A format writes groups ([`GroupWriter`]); [`Packager`] makes a [`Muxer`] of it. Invariant: a group never mixes units
 //! from before and after a change of tracks or parameters, and the writer is told of the change in between.
 //!
-//! A decoder that is not told otherwise holds pictures back in case one has to be shown earlier. The packager sees
-//! whether the stream reorders, and while it does not, hands the writer an SPS that says so (H.264 §E.2.1,
-//! `bitstream_restriction`).
+//! It also sees whether the stream reorders its pictures, and while it does not, hands the writer an SPS that says so
+//! (H.264 §E.2.1, `bitstream_restriction`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{
-    AccessUnit, Chunk, Codec, CodecParameters, InitSegment, MediaKind, MuxError, Muxer, Track, TrackId,
-};
+use media::{AccessUnit, Chunk, Codec, InitSegment, MediaKind, MuxError, Muxer, Track, TrackId};
 
 use crate::FormatOptions;
 use crate::group::Grouper;
+use crate::parameters::promising_no_reordering;
 
 /// The tracks a packaging carries: at most one of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +38,12 @@ impl Tracks {
     }
 
     /// What goes out around `bytes` made from `group`.
-    pub(crate) fn chunk(&self, group: &[AccessUnit], init: Option<Arc<InitSegment>>, bytes: Bytes) -> Option<Chunk> {
+    pub(crate) fn chunk(
+        &self,
+        group: &[AccessUnit],
+        init: Option<Arc<InitSegment>>,
+        bytes: Bytes,
+    ) -> Option<Chunk> {
         let first = group.first()?;
         let leads = self.leading().is_some_and(|track| track.id == first.track.id);
         Some(Chunk {
@@ -61,7 +64,10 @@ pub(crate) trait GroupWriter: Send {
     fn carries(codec: Codec) -> bool;
 
     /// The tracks of all groups from now on, with the parameters as they are to go out.
-    fn start(&mut self, tracks: &Tracks);
+    ///
+    /// # Errors
+    /// [`MuxError`] if they have no form in this format; there are no groups then until the next `start`.
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError>;
 
     /// Writes one group, never empty, all of tracks given to `start`.
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError>;
@@ -128,7 +134,11 @@ impl<W: GroupWriter> Packager<W> {
         }
         if !self.started {
             self.grouper.set_video_leads(self.tracks.video.is_some());
-            self.writer.start(&outgoing(&self.tracks, self.reordered));
+            if self.reordered {
+                self.writer.start(&self.tracks)?;
+            } else {
+                self.writer.start(&promising_no_reordering(&self.tracks))?;
+            }
             self.started = true;
         }
         flushed
@@ -165,22 +175,11 @@ impl<W: GroupWriter> Muxer for Packager<W> {
             return Ok(());
         }
         let changed = self.follow_changes(unit, out);
+        if !self.started {
+            return changed;
+        }
         let writer = &mut self.writer;
         let pushed = self.grouper.push(unit, |group| writer.write(group, out));
         changed.and(pushed)
     }
-}
-
-/// The tracks with the parameters that are to go out.
-fn outgoing(tracks: &Tracks, reordered: bool) -> Tracks {
-    let mut tracks = tracks.clone();
-    if let Some(track) = &mut tracks.video
-        && let CodecParameters::H264(parameters) = &track.parameters
-        && !reordered
-        && let Some(parameters) = crate::parameters::without_reordering(parameters)
-    {
-        let parameters = CodecParameters::H264(parameters);
-        *track = Arc::new(Track { parameters, ..Track::clone(track) });
-    }
-    tracks
 }

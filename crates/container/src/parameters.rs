@@ -1,18 +1,28 @@
-//! Parameters as they go out.
+//! H.264 parameters as they go out, in and out of band.
 
-use bytes::BufMut;
-use media::H264Parameters;
+use bytes::Bytes;
+use codec::h264::{DecoderConfigurationRecord, promise_no_reordering};
+use media::{CodecParameters, H264Parameters, MuxError};
 
-pub(crate) fn avcc(p: &H264Parameters) -> Vec<u8> {
-    let mut out = vec![1, p.profile_idc(), p.constraints(), p.level_idc(), 0xff, 0xe1];
-    out.put_u16(p.sps().len() as u16);
-    out.put_slice(p.sps());
-    out.put_u8(1);
-    out.put_u16(p.pps()[0].len() as u16);
-    out.put_slice(&p.pps()[0]);
-    out
+use crate::packager::Tracks;
+
+/// The `avcC` record.
+pub(crate) fn decoder_configuration(parameters: &H264Parameters) -> Result<Bytes, MuxError> {
+    DecoderConfigurationRecord::write(parameters).map_err(|error| MuxError::Malformed(error.to_string()))
 }
 
-pub(crate) fn without_reordering(_: &H264Parameters) -> Option<H264Parameters> {
-    None
+/// `tracks` with the SPS of a stream that shows its pictures in the order they are decoded.
+///
+/// A decoder that is not told so holds pictures back in case one has to be shown earlier. An SPS that cannot be
+/// rewritten goes out as it is: that costs delay, not the picture.
+pub(crate) fn promising_no_reordering(tracks: &Tracks) -> Tracks {
+    let mut tracks = tracks.clone();
+    if let Some(track) = &mut tracks.video
+        && let CodecParameters::H264(parameters) = &track.parameters
+        && let Ok(parameters) = promise_no_reordering(parameters)
+    {
+        let parameters = CodecParameters::H264(parameters);
+        *track = media::Track { parameters, ..media::Track::clone(track) }.into();
+    }
+    tracks
 }

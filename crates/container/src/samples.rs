@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{
-    AacParameters, AccessUnit, Chunk, CodecParameters, H264Parameters, MediaTime, OpusParameters, Timescale, Track,
-    TrackId, Wallclock,
+    AacParameters, AccessUnit, Chunk, CodecParameters, H264Parameters, MediaTime, OpusParameters, Timescale,
+    Track, TrackId, Wallclock,
 };
 
 use crate::{Format, FormatOptions};
 
 /// x264's for 320x240 at 25, Constrained Baseline, which promises no reordering.
 pub(crate) const SPS: &[u8] = &[
-    0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x07, 0xec, 0x04, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0c, 0x83,
-    0xc5, 0x0a, 0xa8,
+    0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x07, 0xec, 0x04, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00,
+    0x0c, 0x83, 0xc5, 0x0a, 0xa8,
 ];
 pub(crate) const PPS: &[u8] = &[0x68, 0xce, 0x0f, 0xc8];
 
@@ -78,7 +78,12 @@ fn unit(track: &Arc<Track>, millis: u64, random_access: bool, data: Vec<u8>) -> 
 }
 
 /// Everything the format makes of these units.
-pub(crate) fn mux(format: Format, options: &FormatOptions, tracks: &[Arc<Track>], units: &[AccessUnit]) -> Vec<Chunk> {
+pub(crate) fn mux(
+    format: Format,
+    options: &FormatOptions,
+    tracks: &[Arc<Track>],
+    units: &[AccessUnit],
+) -> Vec<Chunk> {
     let mut muxer = format.muxer(options);
     muxer.tracks(tracks);
     let mut out = VecDeque::new();

@@ -34,9 +34,10 @@ impl GroupWriter for FragmentWriter {
         }
     }
 
-    fn start(&mut self, tracks: &Tracks) {
-        self.init = Some(Arc::new(init_segment(tracks.iter().map(|track| &**track))));
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
+        self.init = Some(Arc::new(init_segment(tracks.iter().map(|track| &**track))?));
         self.tracks = tracks.clone();
+        Ok(())
     }
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
@@ -52,7 +53,11 @@ impl GroupWriter for FragmentWriter {
         let moof = MOOF_AND_MFHD + runs.iter().map(Run::traf_size).sum::<u32>();
         let (Ok(mdat), true) = (u32::try_from(payload + 8), payload > 0) else {
             // Nothing but units that came too late, or more than a box can hold.
-            return if payload == 0 { Ok(()) } else { Err(MuxError::Malformed("fragment beyond 4 GiB".into())) };
+            return if payload == 0 {
+                Ok(())
+            } else {
+                Err(MuxError::Malformed("fragment beyond 4 GiB".into()))
+            };
         };
         let Some(total) = moof.checked_add(mdat) else {
             return Err(MuxError::Malformed("fragment beyond 4 GiB".into()));
@@ -115,7 +120,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn of(group: &'a [AccessUnit], track: Option<&'a Arc<Track>>, origin: MediaTime) -> Result<Self, MuxError> {
+    fn of(
+        group: &'a [AccessUnit],
+        track: Option<&'a Arc<Track>>,
+        origin: MediaTime,
+    ) -> Result<Self, MuxError> {
         let mut run = Self { group, track, origin, count: 0, bytes: 0, composition: false };
         let (mut count, mut bytes, mut composition) = (0, 0, false);
         for unit in run.units() {
@@ -202,9 +211,8 @@ fn likely_duration(track: &Track) -> u32 {
         CodecParameters::Aac(parameters) => parameters.sample_rate(),
         CodecParameters::Opus(_) => return hz / 50,
     };
-    Timescale::new(per_second).map_or(0, |rate| {
-        u32::try_from(MediaTime::new(1_024, rate).ticks_in(track.timescale)).unwrap_or(0)
-    })
+    Timescale::new(per_second)
+        .map_or(0, |rate| u32::try_from(MediaTime::new(1_024, rate).ticks_in(track.timescale)).unwrap_or(0))
 }
 
 /// ISO/IEC 14496-12 §8.8.3.1.

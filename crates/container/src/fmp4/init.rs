@@ -3,12 +3,13 @@
 //!
 //! A live presentation has no duration and no samples here, so every table is empty and every duration is zero.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use media::{
-    AacParameters, CodecParameters, H264Parameters, InitSegment, MediaKind, OpusParameters, Timescale, Track,
+    CodecParameters, H264Parameters, InitSegment, MediaKind, MuxError, OpusParameters, Timescale, Track,
 };
 
 use super::boxes::{write_box, write_full_box};
+use crate::parameters::decoder_configuration;
 
 /// Movie fragments with 64-bit `tfdt` and offsets from the `moof`.
 const BRANDS: (&[u8; 4], u32, &[&[u8; 4]]) = (b"iso6", 0, &[b"iso6", b"mp41"]);
@@ -20,24 +21,37 @@ pub(super) struct MovieTrack<'a> {
     /// The timescale of its `mdhd`, in which its fragments count.
     pub(super) timescale: Timescale,
     pub(super) parameters: &'a CodecParameters,
+    /// See [`configuration`].
+    pub(super) configuration: Bytes,
     /// Bits per second for `btrt`, where that is wanted.
     pub(super) bitrate: Option<u32>,
 }
 
 /// The initialization segment of these tracks.
-pub(super) fn init_segment<'a>(tracks: impl Iterator<Item = &'a Track>) -> InitSegment {
-    let tracks: Vec<_> = tracks
-        .map(|track| MovieTrack {
+pub(super) fn init_segment<'a>(tracks: impl Iterator<Item = &'a Track>) -> Result<InitSegment, MuxError> {
+    let movie_track = |track: &'a Track| {
+        Ok(MovieTrack {
             id: track.id.0,
             timescale: track.timescale,
             parameters: &track.parameters,
+            configuration: configuration(&track.parameters)?,
             bitrate: None,
         })
-        .collect();
+    };
+    let tracks = tracks.map(movie_track).collect::<Result<Vec<_>, MuxError>>()?;
     let mut bytes = Vec::with_capacity(1024);
     write_ftyp(&mut bytes, BRANDS.0, BRANDS.1, BRANDS.2);
     write_moov(&mut bytes, &tracks, |_| ());
-    InitSegment { mime: mime(&tracks), bytes: bytes.into() }
+    Ok(InitSegment { mime: mime(&tracks), bytes: bytes.into() })
+}
+
+/// What the sample entry has of the codec's own: the `avcC` record, or the AudioSpecificConfig; empty for Opus.
+pub(super) fn configuration(parameters: &CodecParameters) -> Result<Bytes, MuxError> {
+    match parameters {
+        CodecParameters::H264(parameters) => decoder_configuration(parameters),
+        CodecParameters::Aac(parameters) => Ok(parameters.config().clone()),
+        CodecParameters::Opus(_) => Ok(Bytes::new()),
+    }
 }
 
 /// `video/mp4; codecs="…"` as `MediaSource.isTypeSupported` wants it.
@@ -156,19 +170,21 @@ fn write_mdia(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
 
 fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
     match track.parameters {
-        CodecParameters::H264(parameters) => write_avc1(out, parameters, track.bitrate),
+        CodecParameters::H264(parameters) => write_avc1(out, parameters, track),
         CodecParameters::Aac(parameters) => {
             write_audio_entry(out, b"mp4a", parameters.channels(), parameters.sample_rate(), |out| {
-                write_esds(out, parameters);
+                write_esds(out, &track.configuration);
             });
         }
         CodecParameters::Opus(parameters) => {
-            write_audio_entry(out, b"Opus", parameters.channels(), 48_000, |out| write_dops(out, *parameters));
+            write_audio_entry(out, b"Opus", parameters.channels(), 48_000, |out| {
+                write_dops(out, *parameters)
+            });
         }
     }
 }
 
-fn write_avc1(out: &mut Vec<u8>, parameters: &H264Parameters, bitrate: Option<u32>) {
+fn write_avc1(out: &mut Vec<u8>, parameters: &H264Parameters, track: &MovieTrack<'_>) {
     write_box(out, b"avc1", |out| {
         out.put_bytes(0, 6);
         out.put_u16(1); // data reference
@@ -183,8 +199,8 @@ fn write_avc1(out: &mut Vec<u8>, parameters: &H264Parameters, bitrate: Option<u3
         out.put_bytes(0, 32); // compressor name
         out.put_u16(0x0018); // depth
         out.put_u16(0xffff);
-        write_box(out, b"avcC", |out| out.put_slice(&crate::parameters::avcc(parameters)));
-        if let Some(bitrate) = bitrate {
+        write_box(out, b"avcC", |out| out.put_slice(&track.configuration));
+        if let Some(bitrate) = track.bitrate {
             write_box(out, b"btrt", |out| {
                 out.put_u32(0);
                 out.put_u32(bitrate);
@@ -215,8 +231,7 @@ fn write_audio_entry(
 }
 
 /// ISO/IEC 14496-1 §7.2.6: the elementary stream descriptor with the AudioSpecificConfig in it.
-fn write_esds(out: &mut Vec<u8>, parameters: &AacParameters) {
-    let config = parameters.config();
+fn write_esds(out: &mut Vec<u8>, config: &[u8]) {
     write_full_box(out, b"esds", 0, 0, |out| {
         // Each length is written in four bytes, so a descriptor takes five and its body.
         let specific = 5 + config.len();

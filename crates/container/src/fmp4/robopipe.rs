@@ -14,7 +14,7 @@ use media::{AccessUnit, Chunk, Codec, InitSegment, MuxError, Timescale, Track};
 
 use super::boxes::{write_box, write_full_box};
 use super::fragment::{NON_SYNC, SYNC};
-use super::init::{MovieTrack, mime, write_ftyp, write_moov};
+use super::init::{MovieTrack, configuration, mime, write_ftyp, write_moov};
 use crate::packager::{GroupWriter, Tracks};
 
 /// Writes Robopipe's initialization segment and fragments.
@@ -80,9 +80,11 @@ impl GroupWriter for RobopipeWriter {
         }
     }
 
-    fn start(&mut self, tracks: &Tracks) {
-        self.init = tracks.video.as_ref().map(|track| Arc::new(init_segment(track, self.frame_rate)));
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
+        let Some(track) = &tracks.video else { return Ok(()) };
+        self.init = Some(Arc::new(init_segment(track, self.frame_rate)?));
         self.tracks = tracks.clone();
+        Ok(())
     }
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
@@ -94,7 +96,7 @@ impl GroupWriter for RobopipeWriter {
     }
 }
 
-fn init_segment(track: &Track, frame_rate: NonZeroU32) -> InitSegment {
+fn init_segment(track: &Track, frame_rate: NonZeroU32) -> Result<InitSegment, MuxError> {
     let (width, height) = track.parameters.dimensions().unwrap_or((0, 0));
     // What Robopipe sets its encoder to: half a bit a pixel.
     let bitrate = u64::from(width) * u64::from(height) * u64::from(frame_rate.get()) / 2;
@@ -102,6 +104,7 @@ fn init_segment(track: &Track, frame_rate: NonZeroU32) -> InitSegment {
         id: TRACK_ID,
         timescale: Timescale::new(timescale(frame_rate)).unwrap_or(Timescale::VIDEO_90K),
         parameters: &track.parameters,
+        configuration: configuration(&track.parameters)?,
         bitrate: Some(u32::try_from(bitrate).unwrap_or(u32::MAX)),
     }];
     let mut bytes = Vec::with_capacity(1024);
@@ -126,7 +129,7 @@ fn init_segment(track: &Track, frame_rate: NonZeroU32) -> InitSegment {
             });
         });
     });
-    InitSegment { mime: mime(&tracks), bytes: bytes.into() }
+    Ok(InitSegment { mime: mime(&tracks), bytes: bytes.into() })
 }
 
 /// The frame rate doubled until it is at least 10000, so that a frame is a whole number of ticks.
@@ -156,7 +159,10 @@ mod tests {
     #[test]
     fn the_timescale_is_the_frame_rate_doubled() {
         let of = |frame_rate| timescale(NonZeroU32::new(frame_rate).unwrap());
-        assert_eq!((of(30), of(25), of(1), of(20_000), of(u32::MAX)), (15_360, 12_800, 16_384, 20_000, u32::MAX));
+        assert_eq!(
+            (of(30), of(25), of(1), of(20_000), of(u32::MAX)),
+            (15_360, 12_800, 16_384, 20_000, u32::MAX)
+        );
     }
 
     #[test]

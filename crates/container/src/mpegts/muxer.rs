@@ -127,15 +127,17 @@ impl GroupWriter for TransportStreamWriter {
         }
     }
 
-    fn start(&mut self, tracks: &Tracks) {
+    fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
         self.parameter_sets.clear();
-        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters) {
+        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters)
+        {
             write_parameter_sets(parameters, &mut self.parameter_sets);
         }
         self.tracks = tracks.clone();
         self.tables = Tables::new(tracks, self.version);
         self.version = (self.version + 1) & 0x1f;
         self.tables_due = None;
+        Ok(())
     }
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
@@ -156,10 +158,11 @@ impl GroupWriter for TransportStreamWriter {
             result = result.and(self.put_unit(unit, &mut bytes));
         }
         if !bytes.is_empty() {
-            out.extend(self.tracks.chunk(group, None, bytes.into()).map(|chunk| Chunk {
-                random_access: chunk.random_access && begins_with_tables,
-                ..chunk
-            }));
+            out.extend(
+                self.tracks
+                    .chunk(group, None, bytes.into())
+                    .map(|chunk| Chunk { random_access: chunk.random_access && begins_with_tables, ..chunk }),
+            );
         }
         result
     }
@@ -203,3 +206,125 @@ const BUFFERING: u64 = 9_000;
 
 /// Readers look for the tables at least this often.
 const TABLES_EVERY: MediaTime = MediaTime::new(9_000, Timescale::VIDEO_90K);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mpegts::PMT_PID;
+    use crate::samples::{PPS, SPS, aac, mux, opus, picture, sound, video};
+    use crate::{Format, FormatOptions, Grouping};
+
+    /// What is in the packets of one PID: its PES packets, after checking sync, counters and stuffing.
+    fn pes_packets(chunks: &[Chunk], pid: u16) -> Vec<Vec<u8>> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut expected = None;
+        for packet in chunks.iter().flat_map(|chunk| {
+            assert_eq!(chunk.bytes.len() % PACKET, 0);
+            chunk.bytes.chunks(PACKET)
+        }) {
+            assert_eq!(packet[0], 0x47);
+            if u16::from_be_bytes([packet[1] & 0x1f, packet[2]]) != pid {
+                continue;
+            }
+            let counter = packet[3] & 0x0f;
+            assert_eq!(counter, expected.unwrap_or(counter), "continuity");
+            expected = Some((counter + 1) & 0x0f);
+            let payload = if packet[3] & 0x20 == 0 { 4 } else { 5 + usize::from(packet[4]) };
+            if packet[1] & 0x40 != 0 {
+                found.push(Vec::new());
+            }
+            found.last_mut().unwrap().extend(&packet[payload..]);
+        }
+        found
+    }
+
+    fn pids(chunk: &Chunk) -> Vec<u16> {
+        let mut pids: Vec<_> = chunk
+            .bytes
+            .chunks(PACKET)
+            .map(|packet| u16::from_be_bytes([packet[1] & 0x1f, packet[2]]))
+            .collect();
+        pids.dedup();
+        pids
+    }
+
+    #[test]
+    fn a_reader_may_start_at_a_random_access_point() {
+        let v = video();
+        let units = [picture(&v, 0, true, 5), picture(&v, 40, false, 5), picture(&v, 80, true, 5)];
+        let chunks = mux(Format::Mpegts, &FormatOptions::default(), &[v], &units);
+        assert_eq!(pids(&chunks[0]), [0, PMT_PID, VIDEO_PID]);
+        assert_eq!(pids(&chunks[1]), [VIDEO_PID]);
+        assert_eq!(pids(&chunks[2]), [0, PMT_PID, VIDEO_PID]);
+        let picture =
+            [&DELIMITER[..], &START_CODE, SPS, &START_CODE, PPS, &START_CODE, &[0x65, 1, 3, 3, 5]].concat();
+        let pes = pes_packets(&chunks, VIDEO_PID);
+        assert_eq!(
+            pes[0],
+            [&[0, 0, 1, 0xe0, 0, 57, 0x84, 0x80, 5, 0x21, 0, 7, 0xd8, 0x61], &picture[..]].concat()
+        );
+        // The clock, 100 ms before.
+        assert_eq!(chunks[0].bytes[2 * PACKET + 5..][..7], [0x50, 0, 0, 0xe4, 0x84, 0x7e, 0]);
+    }
+
+    #[test]
+    fn the_tables_come_every_tenth_of_a_second() {
+        let v = video();
+        let units: Vec<_> = (0..8).map(|n| picture(&v, n * 40, n == 0, 5)).collect();
+        let chunks = mux(Format::Mpegts, &FormatOptions::default(), &[v], &units);
+        let with_tables: Vec<_> = chunks.iter().map(|chunk| pids(chunk)[0] == 0).collect();
+        assert_eq!(with_tables, [true, false, false, true, false, false, true, false]);
+        assert_eq!(pes_packets(&chunks, 0).len(), 3);
+    }
+
+    #[test]
+    fn sound_alone_has_the_clock_and_entry_points() {
+        let a = aac();
+        let units: Vec<_> = (0..12).map(|n| sound(&a, n * 20, 300)).collect();
+        let chunks = mux(Format::Mpegts, &FormatOptions::default(), &[a], &units);
+        let entries: Vec<_> = chunks.iter().map(|chunk| (chunk.random_access, pids(chunk)[0] == 0)).collect();
+        assert_eq!(entries.iter().filter(|entry| **entry == (true, true)).count(), 3);
+        assert!(entries.iter().all(|(entry, tables)| entry == tables));
+    }
+
+    #[test]
+    fn opus_is_framed_by_its_control_header() {
+        let o = opus();
+        let units = [sound(&o, 0, 255), sound(&o, 20, 3)];
+        let options = FormatOptions { grouping: Grouping::EveryUnit, ..FormatOptions::default() };
+        let chunks = mux(Format::Mpegts, &options, &[o], &units);
+        let pes = pes_packets(&chunks, AUDIO_PID);
+        assert_eq!(pes[0][14..], [&[0x7f, 0xe0, 0xff, 0][..], &[0x21; 255]].concat());
+        assert_eq!(pes[1][14..], [0x7f, 0xe0, 3, 0x21, 0x21, 0x21]);
+        let pmt = &pes_packets(&chunks, PMT_PID)[0];
+        assert!(pmt.windows(10).any(|window| window == b"\x05\x04Opus\x7f\x02\x80\x02"));
+    }
+
+    #[test]
+    fn the_clock_wraps_at_33_bits() {
+        let v = video();
+        let mut unit = picture(&v, 0, true, 5);
+        unit.dts = MediaTime::new((1 << 33) - OFFSET, v.timescale);
+        unit.pts = unit.dts;
+        let chunks = mux(Format::Mpegts, &FormatOptions::default(), &[v], &[unit]);
+        assert_eq!(pes_packets(&chunks, VIDEO_PID)[0][9..14], [0x21, 0, 1, 0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_picture_of_any_size_fills_whole_packets(sizes in proptest::collection::vec(1usize..2_000, 1..8)) {
+            let v = video();
+            let units: Vec<_> =
+                sizes.iter().enumerate().map(|(n, size)| picture(&v, n as u64 * 40, n == 0, *size)).collect();
+            let chunks = mux(Format::Mpegts, &FormatOptions::default(), &[v], &units);
+            let pes = pes_packets(&chunks, VIDEO_PID);
+            prop_assert_eq!(pes.len(), units.len());
+            for (unit, pes) in units.iter().zip(&pes) {
+                prop_assert!(pes.ends_with(&unit.data[4..]));
+                prop_assert_eq!(usize::from(u16::from_be_bytes([pes[4], pes[5]])), pes.len() - 6);
+            }
+        }
+    }
+}

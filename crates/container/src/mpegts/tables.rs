@@ -16,7 +16,10 @@ pub(super) struct Tables {
 impl Tables {
     /// `version` is to change whenever the tracks do.
     pub(super) fn new(tracks: &Tracks, version: u8) -> Self {
-        Self { pat: packet(0, &program_association(version)), pmt: packet(PMT_PID, &program_map(tracks, version)) }
+        Self {
+            pat: packet(0, &program_association(version)),
+            pmt: packet(PMT_PID, &program_map(tracks, version)),
+        }
     }
 }
 
