@@ -1,0 +1,52 @@
+//! Streams without a container.
+
+use super::*;
+
+#[test]
+fn a_raw_byte_stream_is_cut_into_pictures() {
+    let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, &["-an", "-f", "h264"]]);
+    let demuxed = demux_in_pieces(&bytes, None, &[1000]);
+    assert_eq!(codecs(&demuxed), ["H.264"]);
+    assert_eq!(demuxed.video().len(), 50);
+    assert_eq!(demuxed.stats.errors, 0);
+}
+
+#[test]
+fn silence_gives_out_the_last_picture() {
+    let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, &["-an", "-frames:v", "1", "-f", "h264"]]);
+    let mut demuxer = Demuxer::new(None);
+    let mut out = VecDeque::new();
+    demuxer.push(&bytes, now(), None, &mut out).unwrap();
+    assert_eq!(out.len(), 0);
+    demuxer.flush_idle(&mut out);
+    assert_eq!(out.len(), 1);
+}
+
+#[test]
+fn adts_alone_is_sound_at_an_even_pace() {
+    let bytes = ffmpeg(&[SOURCES, &["-vn"], AAC, &["-f", "adts"]]);
+    let demuxed = demux_in_pieces(&bytes, None, &[333]);
+    assert_eq!(codecs(&demuxed), ["AAC"]);
+    let ticks: Vec<_> = demuxed.audio().iter().map(|unit| unit.dts.ticks()).collect();
+    assert!(ticks.len() >= 94);
+    assert!(ticks.windows(2).all(|pair| pair[1] - pair[0] == 1024), "{ticks:?}");
+}
+
+#[test]
+fn a_stated_format_is_not_looked_for() {
+    let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, &["-an", "-f", "h264"]]);
+    let demuxed = demux_in_pieces(&bytes, Some(InputFormat::MpegTs), &[1000]);
+    assert_eq!((demuxed.units.len(), demuxed.error), (0, None));
+    assert_eq!(demuxed.stats.discarded_bytes, bytes.len() as u64);
+}
+
+#[test]
+fn formats_are_written_as_they_are_read() {
+    for format in InputFormat::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+    }
+    assert_eq!(
+        "flv".parse::<InputFormat>().unwrap_err(),
+        "unknown input format \"flv\", expected one of mpegts, mp4, annexb, adts"
+    );
+}
