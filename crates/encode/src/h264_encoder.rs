@@ -61,9 +61,11 @@ impl H264Encoder {
     /// [`EncodeError::Size`] or [`EncodeError::Config`] when the configuration is beyond the codec.
     pub fn new(config: &H264EncoderConfig) -> Result<Self, EncodeError> {
         check(config)?;
-        let gop = if config.intra_only { 1 } else { config.gop };
+        // OpenH264 gives an IDR picture four times the bits of a mean picture and expects others to make up for it.
+        let (gop, bitrate) =
+            if config.intra_only { (1, config.bitrate / IDR_SHARE) } else { (config.gop, config.bitrate) };
         let settings = EncoderConfig::new()
-            .bitrate(BitRate::from_bps(config.bitrate))
+            .bitrate(BitRate::from_bps(bitrate))
             .max_frame_rate(FrameRate::from_hz(config.frame_rate))
             .rate_control_mode(RateControlMode::Bitrate)
             .skip_frames(false)
@@ -242,6 +244,8 @@ fn library(action: &'static str, error: openh264::Error) -> EncodeError {
     EncodeError::Library { codec: Codec::H264, action, source: Box::new(error) }
 }
 
+/// OpenH264's `IDR_BITRATE_RATIO`.
+const IDR_SHARE: u32 = 4;
 const MIN_SIDE: u32 = 16;
 const MAX_LONG_SIDE: u32 = 3840;
 const MAX_SHORT_SIDE: u32 = 2160;
