@@ -29,11 +29,6 @@ const { values, positionals } = parseArgs({
 const [page] = positionals;
 if (!page) throw new Error("usage: node glass.js PAGE_URL");
 
-for (const transport of values.transports.split(",")) {
-  const result = await watch(new URL(page), transport);
-  console.log(JSON.stringify({ transport, ...result }));
-}
-
 /** One browser, one player. */
 async function watch(url, transport) {
   url.searchParams.set("transport", transport);
@@ -53,6 +48,7 @@ async function watch(url, transport) {
     await tab.goto(url.href, { waitUntil: "domcontentloaded" });
     const shown = await tab.evaluate(sample, {
       reader: new URL("/assets/clock-code.js", url).href,
+      transport,
       warmUpMs: Number(values["warm-up"]) * 1000,
       windowMs: Number(values.seconds) * 1000,
     });
@@ -91,3 +87,8 @@ const FLAGS = [
   "--disable-sync",
   "--autoplay-policy=no-user-gesture-required",
 ];
+
+for (const transport of values.transports.split(",")) {
+  const result = await watch(new URL(page), transport);
+  console.log(JSON.stringify({ transport, ...result }));
+}

@@ -4,10 +4,11 @@
  * It must be self-contained, it is sent to the browser as text. The picture is the largest visible <video> or <canvas> in the
  * document and its shadow trees, looked for anew four times a second, as players change elements while they start.
  *
- * @param {{ reader: string, warmUpMs: number, windowMs: number }} options
+ * @param {{ reader: string, transport: string, warmUpMs: number, windowMs: number }} options
  */
-export async function sample({ reader, warmUpMs, windowMs }) {
+export async function sample({ reader, transport, warmUpMs, windowMs }) {
   const { readClock } = await import(reader);
+  document.querySelector("firstlight-player")?.setAttribute("transport", transport);
   const opened = performance.timeOrigin;
   const now = () => performance.timeOrigin + performance.now();
   const inside = (root) =>
