@@ -19,6 +19,7 @@ export class FirstlightPlayer extends HTMLElement {
 
   /** The tracks of the stream as far as known. @type {TrackInfo[]} */
   tracks = [];
+  #tracksKnown = false;
   /** The figures of the last second, or null. @type {Stats | null} */
   stats = null;
   /** @type {PlayerState} */
@@ -188,6 +189,7 @@ export class FirstlightPlayer extends HTMLElement {
     this.#stop();
     this.#stage.replaceChildren();
     this.tracks = [];
+    this.#tracksKnown = false;
     this.#address = this.src ? new Address(this.src, this.baseURI) : null;
     this.#clock = { misses: 0, offset: null, latency: null };
     if (this.#paused) this.#set("paused", null);
@@ -211,6 +213,7 @@ export class FirstlightPlayer extends HTMLElement {
         },
         tracks: (tracks) => {
           this.tracks = tracks;
+          this.#tracksKnown = true;
           this.#refresh();
         },
         trouble: (message, transport) => this.#tell("error", { message, transport }),
@@ -268,9 +271,9 @@ export class FirstlightPlayer extends HTMLElement {
   }
 
   #refresh() {
-    const soundOnly = this.tracks.length > 0 && !this.tracks.some((t) => t.kind === "video");
+    const soundOnly = this.#tracksKnown && !this.tracks.some((t) => t.kind === "video");
     this.#stage.classList.toggle("stale", this.#state !== "live" && this.#state !== "paused");
-    this.#veil.show(this.#state, this.#reason, { picture: !!this.#surface && !soundOnly, soundOnly, muted: this.muted });
+    this.#veil.show(this.#state, this.#reason, { picture: !!this.#surface && !soundOnly, soundOnly, listening: !this.muted && !this.#blocked });
     this.#veil.hint(this.#blocked && this.#state === "live");
     this.#controls?.update();
   }

@@ -4,6 +4,7 @@
  * Everything about playing is the element's; this file fills panels from its events.
  */
 import { Address } from "./players/address.js";
+import { codecName } from "./players/codec-name.js";
 import "./firstlight-player.js";
 import { command } from "./ui/controls.js";
 import { Graph } from "./ui/graph.js";
@@ -24,7 +25,6 @@ player.volume = Number(remembered("volume") ?? 1);
 player.muted = remembered("sound") === "off";
 player.transport = /** @type {any} */ (remembered("transport") ?? "auto");
 player.src = address.page;
-player.focus();
 
 player.addEventListener("volumechange", () => {
   remember("volume", String(player.volume));
@@ -61,8 +61,8 @@ function show(stats) {
   facts({
     Measured: stats.latencyFrom === "picture" ? "in the picture" : stats.latencyFrom === "capture" ? "by capture time" : "not by this stream",
     Size: stats.width ? `${stats.width} × ${stats.height}` : null,
-    Video: stats.videoCodec,
-    Sound: stats.audioCodec,
+    Video: stats.videoCodec && codecName(stats.videoCodec),
+    Sound: stats.audioCodec && codecName(stats.audioCodec),
     "Sound to picture": stats.sync === null ? null : `${stats.sync > 0 ? "+" : "−"}${Math.abs(Math.round(stats.sync))} ms`,
     Playing: stats.transport === "webcodecs" ? "WebCodecs" : "Media Source",
     Bitrate: `${(stats.bitrate / 1e6).toFixed(2)} Mbit/s`,

@@ -7,6 +7,7 @@
  *
  * A message that begins with `ftyp` is a new initialization segment and is appended like any other.
  */
+import { codecName } from "./codec-name.js";
 import { isInitSegment, tracksOf } from "./init-segment.js";
 import { openSocket } from "./socket.js";
 
@@ -45,7 +46,7 @@ export class MseConnection {
     video.muted = true;
     video.disableRemotePlayback = true;
     video.src = this.#url;
-    video.addEventListener("error", () => this.#fail("decode", video.error?.message || "the browser could not decode it"));
+    video.addEventListener("error", () => this.#fail("decode", `could not decode: ${video.error?.message || "no reason given"}`));
     video.addEventListener("waiting", () => this.#starved());
     video.addEventListener("timeupdate", () => this.#settle());
     video.requestVideoFrameCallback?.(() => this.#settle());
@@ -117,7 +118,7 @@ export class MseConnection {
   #feed() {
     if (this.#over || this.#source.readyState !== "open" || this.#buffer?.updating || !this.#queue.length) return;
     if (isInitSegment(this.#queue[0]) && !this.#prepare(this.#queue[0])) return;
-    if (!this.#buffer) return this.#fail("decode", "the stream does not begin with an initialization segment");
+    if (!this.#buffer) return this.#fail("decode", "got a stream that does not begin with an initialization segment");
     let count = 1;
     while (count < this.#queue.length && !isInitSegment(this.#queue[count])) count++;
     const pieces = this.#queue.splice(0, count);
@@ -131,7 +132,7 @@ export class MseConnection {
       this.#buffer.appendBuffer(whole);
       this.#queued -= whole.length;
     } catch (error) {
-      if (/** @type {DOMException} */ (error).name !== "QuotaExceededError") return this.#fail("decode", String(error));
+      if (/** @type {DOMException} */ (error).name !== "QuotaExceededError") return this.#fail("decode", `failed: ${error}`);
       this.#queue.unshift(whole.buffer);
       this.#trim(0.5);
     }
@@ -144,7 +145,7 @@ export class MseConnection {
     this.#host.tracks(tracks);
     if (mime === this.#mime) return true;
     if (!Source?.isTypeSupported(mime)) {
-      this.#fail("unsupported", `this browser's Media Source Extensions do not play ${tracks.map((t) => t.codec).join(" with ")}`);
+      this.#fail("unsupported", `does not play ${tracks.map((t) => codecName(t.codec)).join(" with ")} in this browser`);
       return false;
     }
     try {
@@ -154,7 +155,7 @@ export class MseConnection {
         this.#buffer.addEventListener("updateend", () => this.#appended());
       }
     } catch (error) {
-      this.#fail("unsupported", String(error));
+      this.#fail("unsupported", `failed: ${error}`);
       return false;
     }
     this.#mime = mime;

@@ -3,9 +3,10 @@
  *
  * A picture is due at `pts + base + delay`. `base` is the least (arrival − pts) of the last seconds, that is the path's
  * own delay; `delay` is a jitter buffer just as deep as arrivals have lately been late, at most 50 ms for pictures alone.
- * With sound the buffer also covers what the sound card needs, less the 40 ms by which sound may trail unnoticed.
+ * With sound the buffer also covers what the sound card needs, less the 30 ms by which sound may trail unnoticed.
  *
- * Time is an argument (ms). Invariant: `delay` moves by at most 2 % of real time, so sound that follows it keeps its pitch.
+ * Time is an argument (ms). `delay` moves by at most 2 % of real time, so sound that follows it keeps its pitch, but when
+ * sound would otherwise trail by more than 50 ms.
  */
 export class Playout {
   #window = { previous: Infinity, current: Infinity, until: 0 };
@@ -46,7 +47,8 @@ export class Playout {
       Number.isNaN(this.#output) ? 0 : this.#soundNeeds - SOUND_TRAILS,
     );
     const most = Math.min(now - this.#stepped, 1000) * SLEW;
-    this.#delay = this.#stepped === 0 ? want : this.#delay + Math.max(-most, Math.min(most, want - this.#delay));
+    const slewed = this.#stepped === 0 ? want : this.#delay + Math.max(-most, Math.min(most, want - this.#delay));
+    this.#delay = Math.max(slewed, Number.isNaN(this.#output) ? 0 : this.#soundNeeds - SOUND_TRAILS_MOST);
     this.#stepped = now;
   }
 
@@ -77,6 +79,7 @@ const WINDOW = 2000;
 const JUMP = 1000;
 const PICTURE_MOST = 50;
 const SOUND_MOST = 400;
-const SOUND_TRAILS = 40;
+const SOUND_TRAILS = 30;
+const SOUND_TRAILS_MOST = 50;
 const CUSHION = 15;
 const SLEW = 0.02;

@@ -153,9 +153,9 @@ export class Session {
 
   #noWay() {
     this.#retry = setTimeout(() => this.#connect(), UNSUPPORTED_WAIT);
-    const reasons = [...this.#avoided.values()].map((a) => a.message);
+    const reasons = [...this.#avoided].map(([transport, { message }]) => `${NAMES[transport]} ${message}`);
     if (this.#wanted === "webcodecs" && !webcodecsAvailable()) return "WebCodecs needs https (or localhost) and a recent browser";
-    return [...new Set(reasons)].join("; ") || "this browser has neither WebCodecs nor Media Source Extensions";
+    return reasons.join("; ") || "this browser has neither WebCodecs nor Media Source Extensions";
   }
 
   /** @param {Connection} connection */
@@ -200,9 +200,9 @@ export class Session {
   #avoid(transport, { kind, message }) {
     const wait = Math.min((this.#avoided.get(transport)?.wait ?? AVOID_LEAST / 2) * 2, AVOID_MOST);
     this.#avoided.set(transport, { until: performance.now() + wait, wait, kind, message });
-    const other = this.#able().find((t) => t !== transport);
+    const other = this.#able().find((t) => t !== transport && this.#avoided.get(t)?.kind !== "unsupported");
     const then = other ? `playing by ${NAMES[other]}; ${NAMES[transport]} is tried again in ${Math.round(wait / 1000)} s` : "";
-    this.#view.trouble([`${NAMES[transport]}: ${message}`, then].filter(Boolean).join("; "), transport);
+    this.#view.trouble([`${NAMES[transport]} ${message}`, then].filter(Boolean).join("; "), transport);
   }
 
   /** @param {Failure | null} failure */
@@ -211,10 +211,9 @@ export class Session {
     const { server, stream } = await askServer(this.#address);
     if (this.#stopped || (this.#alive && performance.now() - this.#lastMedia < SILENCE)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
-    if (!stream) return this.#view.state("missing", `there is no stream “${this.#address.name}”`);
+    if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
     if (stream.state !== "live" && stream.state !== "idle") {
-      const reason = stream.reason ?? (stream.state === "waiting" ? "nobody is publishing yet" : null);
-      this.#view.state(stream.state === "starting" ? "starting" : "reconnecting", reason);
+      this.#view.state(stream.state, stream.reason);
     } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST) {
       const silent = this.#next ?? this.current;
       silent?.close();
@@ -229,7 +228,7 @@ export class Session {
     if (silent > SILENCE && (this.#next || this.#alive)) this.#tellWhy(null);
     else if (this.#alive) this.#view.state("live", null);
     if (this.#next && !this.#alive && silent < SILENCE && performance.now() - this.#started > FIRST_PICTURE) {
-      const failure = /** @type {Failure} */ ({ kind: "decode", message: "media arrives, but no picture comes of it" });
+      const failure = /** @type {Failure} */ ({ kind: "decode", message: "shows no picture of what arrives" });
       this.#next.close();
       this.#failed(this.#next, failure);
     }
@@ -243,7 +242,7 @@ export class Session {
 }
 
 /** @type {Record<Transport, string>} */
-export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source Extensions" };
+export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source" };
 
 const WAIT_LEAST = 250;
 const WAIT_MOST = 5000;

@@ -7,6 +7,7 @@
  *
  * Not here: which transport is used and what happens after a failure (session.js), sound (sound.js).
  */
+import { codecName } from "./codec-name.js";
 import { Playout } from "./playout.js";
 import { ServerClock, unixNow } from "./server-clock.js";
 import { Sound } from "./sound.js";
@@ -154,14 +155,14 @@ export class WebCodecsConnection {
     const audio = tracks.find((t) => t.kind === "audio");
     this.#sound.configure(audio ?? null);
     this.#config = null;
-    if (!video) return;
+    if (!video) return audio ? undefined : this.#settle();
     /** @type {VideoDecoderConfig} */
     const config = { codec: video.codec, codedWidth: video.width, codedHeight: video.height, optimizeForLatency: true };
     const description = fromBase64(video.description);
     if (description) config.description = description;
     const { supported } = await VideoDecoder.isConfigSupported(config);
     if (this.#over) return;
-    if (!supported) throw new Error(`this browser's WebCodecs does not decode ${video.codec}`);
+    if (!supported) throw new Error(`does not decode ${codecName(video.codec)} in this browser`);
     await this.#decoder?.flush().catch(() => {});
     this.#config = config;
     this.#open(config);
@@ -190,7 +191,7 @@ export class WebCodecsConnection {
         else if (track) this.#audio(unit);
       }
     } catch (error) {
-      this.#fail({ kind: "decode", message: String(error) });
+      this.#fail({ kind: "decode", message: `failed: ${error}` });
     }
   }
 
@@ -281,7 +282,7 @@ export class WebCodecsConnection {
   #broken(error) {
     this.#errors += 1;
     setTimeout(() => (this.#errors -= 1), 10_000);
-    if (this.#errors >= 3 || !this.#config) this.#fail({ kind: "decode", message: error.message });
+    if (this.#errors >= 3 || !this.#config) this.#fail({ kind: "decode", message: `could not decode: ${error.message}` });
     else this.#open(this.#config);
   }
 

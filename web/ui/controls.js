@@ -91,7 +91,7 @@ async function save(player) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** Hides the bar when nothing moves. @param {HTMLElement} host @param {HTMLElement} bar */
+/** Hides the bar over a live picture when nothing moves. @param {Player} host @param {HTMLElement} bar */
 function quiet(host, bar) {
   let timer = 0;
   const wake = () => {
@@ -99,7 +99,7 @@ function quiet(host, bar) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       const focused = bar.querySelector(":focus-visible") ?? host.querySelector(":focus-visible, [aria-expanded=true]");
-      if (focused || bar.matches(":hover")) wake();
+      if (focused || bar.matches(":hover") || host.state !== "live") wake();
       else host.dataset.quiet = "";
     }, 3000);
   };
@@ -117,6 +117,7 @@ function quiet(host, bar) {
 const WORDS = {
   paused: "Paused",
   starting: "Starting",
+  waiting: "Waiting",
   live: "Live",
   reconnecting: "Reconnecting",
   missing: "No such stream",

@@ -32,6 +32,7 @@ export const css = `
 .badge { position: absolute; left: 12px; top: 12px; max-width: calc(100% - 24px); box-sizing: border-box; padding: 5px 11px 5px 9px;
   border-radius: 8px; background: #0b0e14d9; display: flex; gap: 8px; align-items: center; font-size: 13px; }
 .badge span { overflow: hidden; text-overflow: ellipsis; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }
+.badge b { font-weight: 600; white-space: nowrap; }
 .badge::before { content: ""; flex: none; width: 8px; height: 8px; border-radius: 50%; background: var(--accent); }
 .line { position: absolute; right: 12px; top: 12px; padding: 4px 9px; border-radius: 8px; background: #0b0e14d9;
   font: 12px/1.4 ui-monospace, monospace; font-variant-numeric: tabular-nums; }

@@ -23,26 +23,28 @@ export class Veil {
 
   /**
    * @param {PlayerState} state @param {string | null} reason
-   * @param {{ picture: boolean, soundOnly: boolean, muted: boolean }} now
+   * @param {{ picture: boolean, soundOnly: boolean, listening: boolean }} now
    */
-  show(state, reason, { picture, soundOnly, muted }) {
-    const key = JSON.stringify([state, reason, picture, soundOnly, muted]);
+  show(state, reason, { picture, soundOnly, listening }) {
+    const key = JSON.stringify([state, reason, picture, soundOnly, listening]);
     if (key === this.#message.dataset.key) return;
     this.#message.dataset.key = key;
     const well = state === "live" || state === "paused";
     this.#badge.hidden = well || !picture;
     this.#message.hidden = picture || (state === "live" && !soundOnly);
-    this.#message.classList.toggle("busy", state === "starting" || state === "reconnecting");
+    this.#message.classList.toggle("busy", BUSY.has(state));
     const silent = soundOnly && state === "live";
     const title = silent ? "Sound only" : TITLES[state];
-    const words = silent ? (muted ? "This stream has no picture. Turn the sound on to listen." : "This stream has no picture.") : reason;
-    this.#badge.replaceChildren(text("span", reason ? `${TITLES[state]}: ${reason}` : TITLES[state]));
+    const words = silent ? (listening ? "This stream has no picture." : "This stream has no picture. Turn the sound on to listen.") : reason;
+    const why = text("span", words ?? "");
+    why.setAttribute("part", "reason");
+    this.#badge.replaceChildren(text("b", TITLES[state]), why.cloneNode(true));
     const meter = document.createElement("div");
     meter.className = "level";
     meter.append(this.#level);
     const sun = document.createElement("div");
     sun.className = "sun";
-    this.#message.replaceChildren(silent ? meter : sun, text("strong", title), text("span", words ?? ""));
+    this.#message.replaceChildren(silent ? meter : sun, text("strong", title), why);
   }
 
   /** @param {boolean} visible */
@@ -88,10 +90,13 @@ function text(tag, words) {
   return made;
 }
 
+const BUSY = new Set(["starting", "waiting", "reconnecting"]);
+
 /** @type {Record<PlayerState, string>} */
 const TITLES = {
   paused: "Paused",
   starting: "Starting",
+  waiting: "Waiting for a publisher",
   live: "Live",
   reconnecting: "Reconnecting",
   missing: "No such stream",

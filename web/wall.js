@@ -1,0 +1,125 @@
+/**
+ * The wall: every stream of the server as a tile, kept true by asking the API every two seconds.
+ *
+ * At most sixteen tiles are live, those on screen first, those pointed at before others. A hidden page asks nothing.
+ */
+import "./firstlight-player.js";
+import { Tile } from "./ui/tile.js";
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const grid = byId("grid");
+const filter = /** @type {HTMLInputElement} */ (byId("filter"));
+/** @type {Map<string, Tile>} */
+const tiles = new Map();
+/** @type {StreamInfo[] | null} */
+let streams = null;
+let timer = 0;
+
+const screen = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      const tile = [...tiles.values()].find((t) => t.element === entry.target);
+      if (tile) tile.onScreen = entry.isIntersecting;
+    }
+    place();
+  },
+  { rootMargin: "80px" },
+);
+
+/** Asks the server, then again in two seconds. */
+async function look() {
+  clearTimeout(timer);
+  const [found, server] = await Promise.all([ask("streams"), ask("server")]);
+  if (Array.isArray(found)) {
+    streams = found;
+    show(found);
+  }
+  away(!Array.isArray(found));
+  if (server) about(server);
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(look, found ? 2000 : 1000);
+}
+
+/** @param {string} path */
+async function ask(path) {
+  try {
+    const response = await fetch("/api/v1/" + path + location.search, { signal: AbortSignal.timeout(5000) });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {StreamInfo[]} found */
+function show(found) {
+  for (const [name, tile] of tiles) {
+    if (found.some((stream) => stream.name === name)) continue;
+    screen.unobserve(tile.element);
+    tile.element.remove();
+    tiles.delete(name);
+  }
+  found.forEach((stream, index) => {
+    let tile = tiles.get(stream.name);
+    if (!tile) {
+      tile = new Tile(stream.name, place);
+      tiles.set(stream.name, tile);
+      grid.insertBefore(tile.element, grid.children[index] ?? null);
+      screen.observe(tile.element);
+    }
+    tile.update(stream);
+  });
+  byId("empty").hidden = found.length > 0;
+  filter.hidden = found.length <= FILTER_FROM && filter.value === "";
+  sift();
+}
+
+function sift() {
+  const words = filter.value.trim().toLowerCase();
+  let shown = 0;
+  for (const tile of tiles.values()) {
+    tile.element.hidden = !tile.name.toLowerCase().includes(words);
+    shown += tile.element.hidden ? 0 : 1;
+  }
+  grid.dataset.count = String(shown);
+  byId("none").hidden = shown > 0 || tiles.size === 0;
+}
+
+/** Gives the places for live pictures. */
+function place() {
+  const asking = [...tiles.values()].filter((tile) => tile.onScreen).sort((a, b) => b.wanted - a.wanted);
+  const live = new Set(asking.slice(0, LIVE_MOST));
+  for (const tile of tiles.values()) tile.setLive(live.has(tile));
+}
+
+/** @param {boolean} gone */
+function away(gone) {
+  byId("origin").textContent = location.origin;
+  byId("unreachable").hidden = !gone || streams !== null;
+  byId("away").hidden = !gone || streams === null;
+  if (byId("away").textContent === "") byId("away").textContent = "The server does not answer. Trying again every second.";
+}
+
+/** @param {{ name: string, version: string, uptime_s: number }} server */
+function about({ name, version, uptime_s }) {
+  const all = streams ?? [];
+  const live = all.filter((stream) => stream.state === "live").length;
+  const cameras = all.length === 1 ? "1 camera" : `${all.length} cameras`;
+  byId("server").title = `${name} ${version}, running for ${duration(uptime_s)}`;
+  byId("facts").textContent = all.length ? `${cameras}, ${live} live` : "";
+}
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+}
+
+const LIVE_MOST = 16;
+const FILTER_FROM = 8;
+
+filter.addEventListener("input", sift);
+addEventListener("focus", look);
+addEventListener("online", look);
+document.addEventListener("visibilitychange", () => !document.hidden && look());
+look();
