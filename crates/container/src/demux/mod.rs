@@ -97,10 +97,18 @@ pub struct Demuxer {
     collector: Option<Collector>,
 }
 
+/// The bytes of an input that is not known yet: at most [`probe::PROBE_LIMIT`], an eighth more, and one push.
+#[derive(Debug)]
+struct Looked {
+    bytes: Vec<u8>,
+    /// So many are wanted for the next look: looking costs time, and a peer may send single bytes.
+    again_at: usize,
+}
+
 #[derive(Debug)]
 enum Input {
-    /// Not known yet what it is; the bytes so far, at most as many as [`probe::PROBE_LIMIT`] and one push.
-    Unknown(Vec<u8>),
+    /// Not known yet what it is.
+    Unknown(Looked),
     /// Stated, but nothing has come yet.
     Stated(InputFormat),
     MpegTs(MpegtsDemuxer),
@@ -115,7 +123,7 @@ impl Demuxer {
     pub const fn new(hint: Option<InputFormat>) -> Self {
         let input = match hint {
             Some(format) => Input::Stated(format),
-            None => Input::Unknown(Vec::new()),
+            None => Input::Unknown(Looked { bytes: Vec::new(), again_at: 0 }),
         };
         Self { input, collector: None }
     }
@@ -146,14 +154,22 @@ impl Demuxer {
     /// The input has been silent for some milliseconds: pictures that are probably complete go to `out`.
     ///
     /// Saves one frame of delay where the format says only with the next picture that the last one is over.
-    pub fn flush_idle(&mut self, out: &mut VecDeque<AccessUnit>) {
-        let Some(collector) = &mut self.collector else { return };
+    ///
+    /// # Errors
+    /// [`DemuxError`] if a look at an input still unknown shows a format that we do not read.
+    pub fn flush_idle(&mut self, out: &mut VecDeque<AccessUnit>) -> Result<(), DemuxError> {
+        let Some(collector) = &mut self.collector else { return Ok(()) };
+        let looked = self.input.look(collector);
         match &mut self.input {
             Input::MpegTs(input) => input.idle(collector),
             Input::AnnexB(input) => input.idle(collector),
             Input::Unknown(_) | Input::Stated(_) | Input::Mp4(_) | Input::Adts(_) | Input::Failed => {}
         }
         collector.release(out);
+        if looked.is_err() {
+            self.input = Input::Failed;
+        }
+        looked
     }
 
     /// The input is over: what is left goes to `out`.
@@ -201,11 +217,9 @@ impl Input {
     fn push(&mut self, bytes: &[u8], collector: &mut Collector) -> Result<(), DemuxError> {
         match self {
             Self::Unknown(looked) => {
-                looked.extend_from_slice(bytes);
-                if let Probe::Found(format) = probe::probe(looked, false)? {
-                    let looked = std::mem::take(looked);
-                    *self = Self::of(format, collector);
-                    return self.push(&looked, collector);
+                looked.bytes.extend_from_slice(bytes);
+                if looked.bytes.len() >= looked.again_at {
+                    return self.look(collector);
                 }
             }
             Self::Stated(format) => {
@@ -223,10 +237,10 @@ impl Input {
 
     fn finish(mut self, collector: &mut Collector) -> Result<(), DemuxError> {
         if let Self::Unknown(looked) = &self
-            && let Probe::Found(format) = probe::probe(looked, true)?
+            && let Probe::Found(format) = probe::probe(&looked.bytes, true)?
         {
             let mut found = Self::of(format, collector);
-            found.push(looked, collector)?;
+            found.push(&looked.bytes, collector)?;
             self = found;
         }
         match &mut self {
@@ -237,6 +251,22 @@ impl Input {
             Self::Adts(_) | Self::Unknown(_) | Self::Stated(_) | Self::Failed => {}
         }
         Ok(())
+    }
+
+    /// Looks at what an unknown input has brought so far.
+    fn look(&mut self, collector: &mut Collector) -> Result<(), DemuxError> {
+        let Self::Unknown(looked) = self else { return Ok(()) };
+        match probe::probe(&looked.bytes, false)? {
+            Probe::Found(format) => {
+                let bytes = std::mem::take(&mut looked.bytes);
+                *self = Self::of(format, collector);
+                self.push(&bytes, collector)
+            }
+            Probe::Undecided => {
+                looked.again_at = looked.bytes.len() + looked.bytes.len() / 8 + 1;
+                Ok(())
+            }
+        }
     }
 
     fn of(format: InputFormat, collector: &mut Collector) -> Self {

@@ -4,7 +4,7 @@
 //! which is a whole picture later; see [`EndOfPicture`] for how that wait is saved. A packet with a gap in it is
 //! dropped whole: half a picture is worth less than a known loss.
 
-use super::packet::Packet;
+use super::packet::{PACKET_LEN, Packet};
 use super::timestamp::read_stamp;
 
 /// When a PES packet without a length is taken as complete.
@@ -24,6 +24,8 @@ pub(super) struct PesAssembler {
     state: State,
     end_of_picture: EndOfPicture,
     counter: Option<u8>,
+    /// Payload of the last transport packet: a repetition has the same counter and the same payload.
+    last: Vec<u8>,
     /// Transport packets missing since the last complete PES packet.
     lost: u16,
 }
@@ -63,6 +65,7 @@ impl PesAssembler {
             state: State::Waiting,
             end_of_picture: EndOfPicture::Stuffing,
             counter: None,
+            last: Vec::with_capacity(PACKET_LEN),
             lost: 0,
         }
     }
@@ -76,7 +79,7 @@ impl PesAssembler {
             return Outcome::default();
         };
         let mut outcome = Outcome::default();
-        match self.missing_before(packet) {
+        match self.missing_before(packet, payload) {
             Continuity::Duplicate => return outcome,
             Continuity::Missing(packets) => {
                 self.lost = self.lost.saturating_add(packets);
@@ -137,13 +140,16 @@ impl PesAssembler {
         outcome
     }
 
-    fn missing_before(&mut self, packet: &Packet<'_>) -> Continuity {
+    fn missing_before(&mut self, packet: &Packet<'_>, payload: &[u8]) -> Continuity {
         let before = self.counter.replace(packet.counter);
+        let repeated = self.last == payload;
+        self.last.clear();
+        self.last.extend_from_slice(payload);
         let Some(before) = before.filter(|_| !packet.discontinuity) else { return Continuity::Follows };
         match packet.counter.wrapping_sub(before) & 0x0f {
-            0 => Continuity::Duplicate,
+            0 if repeated => Continuity::Duplicate,
             1 => Continuity::Follows,
-            step => Continuity::Missing(u16::from(step) - 1),
+            step => Continuity::Missing((u16::from(step) + 15) % 16),
         }
     }
 
@@ -305,6 +311,36 @@ mod tests {
         run.packet(true, false, &start(0, b"ab"));
         run.packet(false, true, b"cd");
         assert_eq!(run.payloads, [(b"abcd".to_vec(), 0)]);
+    }
+
+    #[test]
+    fn another_packet_with_the_same_counter_is_a_gap() {
+        let mut run = Run::new();
+        run.packet(true, true, &start(0, b"ab"));
+        run.counter -= 1;
+        run.packet(true, true, &start(0, b"cd"));
+        assert_eq!(run.payloads, [(b"ab".to_vec(), 0), (b"cd".to_vec(), 15)]);
+    }
+
+    #[test]
+    fn a_declared_discontinuity_is_no_loss() {
+        let mut assembler = PesAssembler::new();
+        let mut lost = Vec::new();
+        for (counter, discontinuity) in [(0, false), (9, true), (10, false)] {
+            let payload = start(0, &[counter]);
+            let packet = Packet {
+                pid: 0x100,
+                unit_start: true,
+                damaged: false,
+                scrambled: false,
+                counter,
+                discontinuity,
+                stuffed: true,
+                payload: Some(&payload),
+            };
+            assembler.push(&packet, |pes| lost.push(pes.lost));
+        }
+        assert_eq!(lost, [0, 0, 0]);
     }
 
     #[test]

@@ -132,6 +132,40 @@ fn lost_packets_cost_the_torn_units_and_are_told() {
     );
 }
 
+#[test]
+fn a_track_that_never_comes_is_waited_for_one_second() {
+    let silent: Vec<u8> = b_frames_and_aac()
+        .chunks(188)
+        .filter(|packet| u16::from_be_bytes([packet[1] & 0x1f, packet[2]]) != 0x101)
+        .flatten()
+        .copied()
+        .collect();
+    let mut demuxer = Demuxer::new(None);
+    let mut out = VecDeque::new();
+    for packet in silent.chunks(188) {
+        demuxer.push(packet, now(), None, &mut out).unwrap();
+        if !out.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(out.len(), 26, "25 units span less than a second");
+    assert_eq!(codecs(&demux(&silent)), ["H.264"]);
+    assert_eq!(demux(&silent).video().len(), 50);
+}
+
+#[test]
+fn a_changed_program_map_brings_new_tracks() {
+    let second = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25", "-t", "1"];
+    let second = ffmpeg(&[&second, NO_B_FRAMES, &["-f", "mpegts"]]);
+    let demuxed = demux(&[b_frames_and_aac(), &second].concat());
+    assert_eq!(demuxed.error, None);
+    assert_eq!(codecs(&demuxed), ["H.264"]);
+    assert_eq!(demuxed.tracks[0].parameters.dimensions(), Some((96, 64)));
+    let sizes: Vec<_> = demuxed.video().iter().map(|unit| unit.track.parameters.dimensions()).collect();
+    let old = sizes.iter().filter(|size| **size == Some((160, 120))).count();
+    assert_eq!((old, sizes.len() - old), (50, 25));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -18,7 +18,7 @@ fn silence_gives_out_the_last_picture() {
     let mut out = VecDeque::new();
     demuxer.push(&bytes, now(), None, &mut out).unwrap();
     assert_eq!(out.len(), 0);
-    demuxer.flush_idle(&mut out);
+    demuxer.flush_idle(&mut out).unwrap();
     assert_eq!(out.len(), 1);
 }
 
@@ -49,4 +49,15 @@ fn formats_are_written_as_they_are_read() {
         "flv".parse::<InputFormat>().unwrap_err(),
         "unknown input format \"flv\", expected one of mpegts, mp4, annexb, adts"
     );
+}
+
+#[test]
+fn a_few_bytes_and_silence_are_looked_at_again() {
+    let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, &["-an", "-frames:v", "1", "-f", "h264"]]);
+    let mut demuxer = Demuxer::new(None);
+    let mut out = VecDeque::new();
+    demuxer.push(&bytes[..4], now(), None, &mut out).unwrap();
+    demuxer.push(&bytes[4..], now(), None, &mut out).unwrap();
+    demuxer.flush_idle(&mut out).unwrap();
+    assert_eq!((demuxer.format(), out.len()), (Some(InputFormat::AnnexB), 1));
 }
