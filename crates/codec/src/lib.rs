@@ -7,10 +7,10 @@
 //!
 //! Not here: samples and pictures (nothing is decoded), containers, packets.
 
-// pub mod aac;
+pub mod aac;
 mod bits;
 mod error;
 pub mod h264;
-// pub mod opus;
+pub mod opus;
 
 pub use error::CodecError;

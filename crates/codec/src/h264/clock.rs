@@ -113,3 +113,98 @@ const TRACKING_GAIN: f64 = 0.02;
 const GAIN_DECAY: f64 = 0.95;
 /// So many pictures on one side mean that the rate changed; a burst is shorter.
 const NEW_RATE_AFTER: i32 = 32;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "an instant to begin with; nothing waits")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    /// The decoding times of pictures that arrive so many microseconds after the first.
+    fn times(clock: &mut StreamClock, arrivals: impl IntoIterator<Item = u64>) -> Vec<i64> {
+        let start = Instant::now();
+        arrivals.into_iter().map(|micros| clock.next(start + Duration::from_micros(micros)).ticks()).collect()
+    }
+
+    fn steps(times: &[i64]) -> Vec<i64> {
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    #[test]
+    fn even_arrivals_at_the_told_rate_give_even_times() {
+        let mut clock = StreamClock::default();
+        clock.expect_rate(50, 2);
+        assert_eq!(times(&mut clock, (0..5).map(|at| at * 40_000)), [0, 3600, 7200, 10_800, 14_400]);
+    }
+
+    #[test]
+    fn an_untold_rate_is_found_within_two_seconds() {
+        for fps in [5, 10, 15, 24, 60, 120] {
+            let times = times(&mut StreamClock::default(), (0..fps * 6).map(|at| at * 1_000_000 / fps));
+            let expected = 90_000 / i64::try_from(fps).unwrap();
+            let settled = usize::try_from(fps * 2).unwrap().max(30) - 1;
+            for step in &steps(&times)[settled..] {
+                assert!((step - expected).abs() * 20 <= expected, "{fps} fps: {step} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_is_spread_out() {
+        // Eight pictures at once, every 320 ms, as through a pipe with a large buffer.
+        let arrivals = (0..2_000).map(|at| at / 8 * 320_000);
+        let mut clock = StreamClock::default();
+        clock.expect_rate(25, 1);
+        for step in &steps(&times(&mut clock, arrivals))[200..] {
+            assert!((3600 - 540..=3600 + 540).contains(step), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_pause_of_more_than_a_second_is_kept_as_a_gap() {
+        let mut clock = StreamClock::default();
+        clock.expect_rate(25, 1);
+        let arrivals = (0..50).map(|at| at * 40_000).chain((0..50).map(|at| 5_000_000 + at * 40_000));
+        let times = times(&mut clock, arrivals);
+        assert_eq!(times[49], 49 * 3600);
+        assert_eq!(times[50], 5 * 90_000);
+        assert_eq!(times[51], 5 * 90_000 + 3600);
+    }
+
+    #[test]
+    fn an_implausible_rate_is_not_believed() {
+        let mut clock = StreamClock::default();
+        clock.expect_rate(1_000_000, 1);
+        clock.expect_rate(0, 0);
+        clock.expect_rate(1, 1_000);
+        assert_eq!(clock.period().ticks(), 3_000);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+        #[test]
+        fn an_hour_of_jitter_leaves_no_drift_and_even_durations(
+            jitter in proptest::collection::vec(0u64..20_000, 997),
+            period in 20_000u64..70_000,
+        ) {
+            let count = 3_600_000_000 / period;
+            let arrivals = (0..count).map(|at| at * period + jitter[usize::try_from(at).unwrap() % 997]);
+            let times = times(&mut StreamClock::default(), arrivals);
+            let expected = i64::try_from(period * 9 / 100).unwrap();
+            for step in &steps(&times)[200..] {
+                prop_assert!((step - expected).abs() * 10 <= expected, "{} for {}", step, expected);
+            }
+            // At the end of the hour no further from the arrivals than the jitter.
+            let end = i64::try_from((count - 1) * period * 9 / 100).unwrap();
+            prop_assert!((times[times.len() - 1] - end).abs() < 2 * 1_800);
+        }
+
+        #[test]
+        fn times_always_increase(gaps in proptest::collection::vec(prop_oneof![Just(0u64), 0u64..100_000, 0u64..5_000_000], 0..300)) {
+            let mut at = 0;
+            let arrivals: Vec<u64> = gaps.iter().map(|gap| { at += gap; at }).collect();
+            prop_assert!(steps(&times(&mut StreamClock::default(), arrivals)).iter().all(|&step| step > 0));
+        }
+    }
+}

@@ -56,7 +56,7 @@ pub(crate) fn build_sps(recipe: &SpsRecipe) -> Vec<u8> {
     let mut w = BitWriter::default();
     w.bits(8, u32::from(recipe.profile_idc));
     w.bits(8, 0);
-    w.bits(8, 40);
+    w.bits(8, 62);
     w.ue(0);
     if recipe.profile_idc == 100 {
         w.ue(1); // 4:2:0

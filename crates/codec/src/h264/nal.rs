@@ -86,8 +86,13 @@ impl NalUnitType {
     pub const fn is_payload(self) -> bool {
         match self {
             Self::Slice | Self::Partition | Self::IdrSlice | Self::Sei | Self::Prefix | Self::Other => true,
-            Self::Sps | Self::Pps | Self::Extension | Self::Delimiter => false,
-            Self::EndOfSequence | Self::EndOfStream | Self::Filler => false,
+            Self::Sps
+            | Self::Pps
+            | Self::Extension
+            | Self::Delimiter
+            | Self::EndOfSequence
+            | Self::EndOfStream
+            | Self::Filler => false,
         }
     }
 }

@@ -330,3 +330,109 @@ fn skip_hrd(reader: &mut BitReader<'_>) -> Result<(), CodecError> {
     }
     reader.skip(20) // three delay lengths and time_offset_length
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::h264::fixtures::{self, SpsRecipe, build_sps};
+    use h264_reader::nal::sps::SeqParameterSet;
+    use proptest::prelude::*;
+
+    /// The same SPS as another parser reads it.
+    fn oracle(nal: &[u8]) -> Option<((u32, u32), u8, Option<(u32, u32)>)> {
+        let rbsp = rbsp::unescape(nal);
+        let sps = SeqParameterSet::from_bits(h264_reader::rbsp::BitReader::new(&rbsp[..])).ok()?;
+        let vui = sps.vui_parameters.as_ref();
+        let restriction = vui.and_then(|vui| vui.bitstream_restrictions.as_ref());
+        let restriction = restriction.map(|r| (r.max_num_reorder_frames, r.max_dec_frame_buffering));
+        Some((sps.pixel_dimensions().ok()?, u8::from(sps.profile_idc), restriction))
+    }
+
+    fn ours(nal: &[u8]) -> Option<((u32, u32), u8, Option<(u32, u32)>)> {
+        let sps = Sps::parse(nal).ok()?;
+        let restriction = sps.vui.and_then(|vui| vui.restriction);
+        let restriction = restriction.map(|(reorder, buffering)| (u32::from(reorder), u32::from(buffering)));
+        Some((sps.dimensions(), sps.profile_idc(), restriction))
+    }
+
+    #[test]
+    fn sps_of_real_encoders_tell_size_rate_and_reordering() {
+        let sps = Sps::parse(fixtures::SPS_X264_HIGH).unwrap();
+        assert_eq!((sps.dimensions(), sps.max_reorder()), ((160, 120), Some(2)));
+        assert_eq!(sps.vui().unwrap().frame_rate(), Some((50, 2)));
+        let sps = Sps::parse(fixtures::SPS_X264_BASELINE).unwrap();
+        assert_eq!((sps.dimensions(), sps.max_reorder()), ((160, 120), Some(0)));
+        assert!(sps.cannot_reorder());
+        let sps = Sps::parse(fixtures::SPS_X264_INTERLACED).unwrap();
+        assert_eq!((sps.dimensions(), sps.frame_mbs_only), ((160, 120), false));
+        assert_eq!(Sps::parse(fixtures::SPS_OPENH264).unwrap().dimensions(), (640, 480));
+        let sps = Sps::parse(&build_sps(&fixtures::PI_STYLE)).unwrap();
+        assert_eq!((sps.dimensions(), sps.max_reorder(), sps.vui()), ((1920, 1080), None, None));
+        assert!(!sps.cannot_reorder());
+    }
+
+    #[test]
+    fn two_parsers_agree_on_sps_of_real_encoders() {
+        for sps in [
+            fixtures::SPS_X264_HIGH,
+            fixtures::SPS_X264_BASELINE,
+            fixtures::SPS_X264_INTERLACED,
+            fixtures::SPS_OPENH264,
+            &build_sps(&fixtures::PI_STYLE),
+        ] {
+            assert_eq!(ours(sps), oracle(sps));
+            assert!(ours(sps).is_some());
+        }
+    }
+
+    #[test]
+    fn a_broken_vui_does_not_take_the_picture_away() {
+        let cut = &fixtures::SPS_X264_HIGH[..13];
+        let sps = Sps::parse(cut).unwrap();
+        assert_eq!(
+            (sps.dimensions(), sps.vui(), sps.restriction),
+            ((160, 120), None, RestrictionPlace::Unknown)
+        );
+    }
+
+    pub(crate) fn any_recipe() -> impl Strategy<Value = SpsRecipe> {
+        let timing = proptest::option::of((1u32..100_000, 1u32..100_000));
+        let size = (1u32..300, 1u32..300);
+        (
+            prop_oneof![Just(66u8), Just(77), Just(100)],
+            0u32..3,
+            0u32..17,
+            size,
+            0u32..8,
+            timing,
+            any::<bool>(),
+        )
+            .prop_map(|(profile_idc, order_type, ref_frames, mbs, crop_bottom, timing, hrd)| {
+                SpsRecipe { profile_idc, order_type, ref_frames, mbs, crop_bottom, timing, hrd }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn two_parsers_agree_on_built_sps(recipe in any_recipe()) {
+            let nal = build_sps(&recipe);
+            prop_assert_eq!(ours(&nal), oracle(&nal));
+            prop_assert!(ours(&nal).is_some());
+        }
+
+        #[test]
+        fn damaged_sps_never_panic_and_never_grow_beyond_bounds(
+            mut nal in any_recipe().prop_map(|recipe| build_sps(&recipe)),
+            damage in proptest::collection::vec((any::<u16>(), any::<u8>()), 1..5),
+        ) {
+            for (at, value) in damage {
+                let at = 1 + usize::from(at) % (nal.len() - 1);
+                nal[at] = value;
+            }
+            if let Ok(sps) = Sps::parse(&nal) {
+                let (width, height) = sps.dimensions();
+                prop_assert!((1..=16_384).contains(&width) && (1..=32_768).contains(&height));
+            }
+        }
+    }
+}

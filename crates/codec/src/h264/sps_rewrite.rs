@@ -83,3 +83,65 @@ fn rewrite(nal: &[u8]) -> Result<Option<Vec<u8>>, CodecError> {
     writer.ue(u32::from(sps.max_num_ref_frames().max(1))); // max_dec_frame_buffering
     Ok(Some(rbsp::escape(nal[0], &writer.finish_rbsp())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h264::fixtures::{self, build_sps};
+    use crate::h264::parse_parameters;
+    use crate::h264::sps::{Vui, tests::any_recipe};
+    use proptest::prelude::*;
+
+    fn parameters(sps: &[u8]) -> H264Parameters {
+        parse_parameters([sps, fixtures::PPS_OPENH264]).unwrap()
+    }
+
+    #[test]
+    fn an_sps_without_vui_gets_one_that_promises_no_reordering() {
+        let before = parameters(&build_sps(&fixtures::PI_STYLE));
+        assert_eq!(reordering(&before), Reordering::Unknown);
+        let after = promise_no_reordering(&before).unwrap();
+        assert_eq!(reordering(&after), Reordering::None);
+        let sps = Sps::parse(after.sps()).unwrap();
+        assert_eq!(sps.vui().unwrap().max_buffering(), Some(1));
+        assert_eq!((after.width(), after.height()), (1920, 1080));
+    }
+
+    #[test]
+    fn an_sps_with_a_restriction_stays_as_it_is() {
+        for sps in [fixtures::SPS_X264_HIGH, fixtures::SPS_X264_BASELINE] {
+            let before = parameters(sps);
+            assert_eq!(promise_no_reordering(&before).unwrap(), before);
+        }
+        assert_eq!(reordering(&parameters(fixtures::SPS_X264_HIGH)), Reordering::UpTo(2));
+        assert_eq!(reordering(&parameters(fixtures::SPS_X264_BASELINE)), Reordering::None);
+    }
+
+    #[test]
+    fn an_sps_with_a_broken_vui_is_not_touched() {
+        assert!(promise_no_reordering(&parameters(&fixtures::SPS_X264_HIGH[..13])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn rewriting_changes_nothing_but_the_restriction(recipe in any_recipe()) {
+            let nal = build_sps(&recipe);
+            let before = Sps::parse(&nal).unwrap();
+            let rewritten = rewrite(&nal).unwrap().unwrap();
+            prop_assert!(!rewritten.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] < 3));
+            let after = Sps::parse(&rewritten).unwrap();
+            let buffering = before.max_num_ref_frames().max(1);
+            prop_assert_eq!(after.vui().unwrap().max_buffering(), Some(buffering));
+            prop_assert_eq!(after.max_reorder(), Some(0));
+            prop_assert_eq!(after.vui().and_then(Vui::frame_rate), before.vui().and_then(Vui::frame_rate));
+            prop_assert_eq!(&Sps { vui: before.vui, restriction: before.restriction, ..after }, &before);
+            // Every bit in front of the place stays.
+            let (old, new) = (rbsp::unescape(&nal), rbsp::unescape(&rewritten));
+            let (RestrictionPlace::NoVui(place) | RestrictionPlace::NoRestriction(place)) = before.restriction else {
+                panic!("built without a restriction");
+            };
+            prop_assert_eq!(&old[..place / 8], &new[..place / 8]);
+            prop_assert_eq!(rewrite(&rewritten).unwrap(), None);
+        }
+    }
+}

@@ -165,7 +165,7 @@ impl UnitBuilder {
                 NalUnitType::Sps | NalUnitType::Pps => self.insert(nal.bytes())?,
                 NalUnitType::Sei => picture.add_sei(nal),
                 unit_type if unit_type.is_slice() => {
-                    picture.add_slice(nal, SliceHeader::parse(nal, &self.sets))
+                    picture.add_slice(nal, SliceHeader::parse(nal, &self.sets));
                 }
                 _ => {}
             }
