@@ -111,7 +111,12 @@ impl std::fmt::Debug for AacEncoder {
 }
 
 /// One unit of sound; `time.pts` is already in the track's timescale.
-pub(crate) fn unit(track: &Arc<Track>, time: FrameTime, data: Bytes, arrival: std::time::Instant) -> AccessUnit {
+pub(crate) fn unit(
+    track: &Arc<Track>,
+    time: FrameTime,
+    data: Bytes,
+    arrival: std::time::Instant,
+) -> AccessUnit {
     let pts: MediaTime = time.pts;
     AccessUnit {
         track: Arc::clone(track),

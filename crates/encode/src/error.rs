@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use codec::CodecError;
 use media::{Codec, ParametersError};
 use thiserror::Error;
 
@@ -72,6 +73,9 @@ pub enum EncodeError {
         /// What the library says.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The encoder produced parameter sets that cannot be read.
+    #[error("unreadable parameter sets from the encoder")]
+    ParameterSets(#[from] CodecError),
     /// The encoder produced parameters that no decoder could use.
     #[error("unusable parameters from the encoder")]
     Parameters(#[from] ParametersError),

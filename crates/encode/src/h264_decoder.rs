@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use codec::h264::annexb;
 use media::{AccessUnit, Codec, CodecParameters, H264Parameters, Track};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
@@ -93,12 +94,16 @@ impl H264Decoder {
         }
         let (width, height) = (parameters.width(), parameters.height());
         if width.max(height) > MAX_SIDE {
-            return Err(EncodeError::Size { width, height, reason: "the decoder reaches 4096 pixels a side" });
+            return Err(EncodeError::Size {
+                width,
+                height,
+                reason: "the decoder reaches 4096 pixels a side",
+            });
         }
         self.byte_stream.clear();
         if with_sets || unit.random_access {
             for set in std::iter::once(parameters.sps()).chain(parameters.pps()) {
-                append(set, &mut self.byte_stream);
+                annexb::write(set, &mut self.byte_stream);
             }
         }
         let before = self.byte_stream.len();
@@ -113,7 +118,7 @@ impl H264Decoder {
                 return Err(EncodeError::Malformed { offset, reason: "NAL unit longer than the rest" });
             };
             if !nal.is_empty() {
-                append(nal, &mut self.byte_stream);
+                annexb::write(nal, &mut self.byte_stream);
             }
             offset += 4 + length;
         }
@@ -123,7 +128,10 @@ impl H264Decoder {
 
 impl std::fmt::Debug for H264Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("H264Decoder").field("track", &self.track).field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("H264Decoder")
+            .field("track", &self.track)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,11 +167,6 @@ fn rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
             to.copy_from_slice(from);
         }
     }
-}
-
-fn append(nal: &[u8], byte_stream: &mut Vec<u8>) {
-    byte_stream.extend_from_slice(&[0, 0, 0, 1]);
-    byte_stream.extend_from_slice(nal);
 }
 
 /// No level of H.264 has coded pictures beyond this.

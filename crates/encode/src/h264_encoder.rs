@@ -10,9 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use media::{
-    AccessUnit, Codec, CodecParameters, H264Parameters, MediaTime, Timescale, Track, TrackId, Wallclock,
-};
+use media::{AccessUnit, Codec, CodecParameters, MediaTime, Timescale, Track, TrackId, Wallclock};
 use openh264::encoder::{
     BitRate, Complexity, EncodedBitStream, Encoder, EncoderConfig, FrameRate, IntraFramePeriod, Profile,
     RateControlMode, VuiConfig,
@@ -76,8 +74,8 @@ impl H264Encoder {
             .profile(Profile::Baseline)
             .num_threads(1)
             .vui(VuiConfig::bt709());
-        let encoder =
-            Encoder::with_api_config(OpenH264API::from_source(), settings).map_err(|e| library("set-up", e))?;
+        let encoder = Encoder::with_api_config(OpenH264API::from_source(), settings)
+            .map_err(|e| library("set-up", e))?;
         Ok(Self {
             encoder,
             size: (config.width, config.height),
@@ -123,7 +121,7 @@ impl H264Encoder {
             return Ok(None);
         }
         self.last_size = coded.data.len();
-        let track = self.track_for(coded.sps, coded.pps)?;
+        let track = self.track_for(coded.sps.as_ref(), &coded.pps)?;
         Ok(Some(AccessUnit {
             track,
             dts: pts,
@@ -142,34 +140,31 @@ impl H264Encoder {
         self.track.as_ref()
     }
 
-    fn track_for(&mut self, sps: Option<Bytes>, pps: Vec<Bytes>) -> Result<Arc<Track>, EncodeError> {
-        if let (Some(track), Some(sps)) = (&self.track, &sps)
+    /// The present track, or a new one when the picture brought other parameter sets.
+    fn track_for(&mut self, sps: Option<&Bytes>, pps: &[Bytes]) -> Result<Arc<Track>, EncodeError> {
+        if let Some(track) = &self.track
             && let CodecParameters::H264(known) = &track.parameters
-            && known.sps() == sps
-            && known.pps() == pps
+            && sps.is_none_or(|sps| sps == known.sps() && pps == known.pps())
         {
             return Ok(Arc::clone(track));
         }
-        match (&self.track, sps) {
-            (Some(track), None) => Ok(Arc::clone(track)),
-            (_, sps) => {
-                // OpenH264 writes `max_num_reorder_frames` 0 into the VUI of each SPS.
-                let parameters = H264Parameters::new(sps.unwrap_or_default(), pps, self.size, Some(0))?;
-                let track = Arc::new(Track {
-                    id: TrackId::VIDEO,
-                    timescale: Timescale::VIDEO_90K,
-                    parameters: CodecParameters::H264(parameters),
-                });
-                self.track = Some(Arc::clone(&track));
-                Ok(track)
-            }
-        }
+        let parameters = codec::h264::parse_parameters(sps.into_iter().chain(pps).map(|nal| &nal[..]))?;
+        let track = Arc::new(Track {
+            id: TrackId::VIDEO,
+            timescale: Timescale::VIDEO_90K,
+            parameters: CodecParameters::H264(parameters),
+        });
+        self.track = Some(Arc::clone(&track));
+        Ok(track)
     }
 }
 
 impl std::fmt::Debug for H264Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("H264Encoder").field("size", &self.size).field("track", &self.track).finish_non_exhaustive()
+        f.debug_struct("H264Encoder")
+            .field("size", &self.size)
+            .field("track", &self.track)
+            .finish_non_exhaustive()
     }
 }
 

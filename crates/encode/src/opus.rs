@@ -58,11 +58,11 @@ impl OpusEncoder {
             return Err(wrong("bitrate", config.bitrate, "it must be within 6 and 510 kbit/s"));
         }
         let failed = |e| library("set-up", e);
-        let mut encoder =
-            Encoder::new(channels, SampleRate::Hz48000, Application::Audio).map_err(failed)?;
+        let mut encoder = Encoder::new(channels, SampleRate::Hz48000, Application::Audio).map_err(failed)?;
         encoder.set_bitrate(Bitrate::Value(config.bitrate)).map_err(failed)?;
         let look_ahead = encoder.get_look_ahead().map_err(failed)?;
-        let parameters = OpusParameters::new(config.channels, u16::try_from(look_ahead).unwrap_or(DEFAULT_PRE_SKIP))?;
+        let parameters =
+            OpusParameters::new(config.channels, u16::try_from(look_ahead).unwrap_or(DEFAULT_PRE_SKIP))?;
         // 48 samples a millisecond; the frame is at most 60 ms.
         let frame = config.frame_ms as usize * 48;
         Ok(Self {

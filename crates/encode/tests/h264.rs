@@ -1,5 +1,5 @@
 //! The H.264 encoder and decoder against each other and against ffmpeg.
-#![allow(missing_docs, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod support;
 
@@ -76,7 +76,10 @@ fn the_bitrate_is_kept_within_15_percent() {
             H264EncoderConfig { width, height, bitrate, intra_only, gop: 60, ..H264EncoderConfig::default() };
         let bytes: usize = encode_scene(&config, 150, |_, _| {}).iter().map(|u| u.data.len()).sum();
         let ratio = bytes as f64 * 8.0 / 5.0 / f64::from(bitrate);
-        assert!((0.85..=1.15).contains(&ratio), "{width}x{height} intra {intra_only}: {ratio:.3} of {bitrate}");
+        assert!(
+            (0.85..=1.15).contains(&ratio),
+            "{width}x{height} intra {intra_only}: {ratio:.3} of {bitrate}"
+        );
     }
 }
 
@@ -84,7 +87,8 @@ fn the_bitrate_is_kept_within_15_percent() {
 fn ffmpeg_decodes_every_picture_without_an_error() {
     let config = H264EncoderConfig { width: 642, height: 362, bitrate: 1_000_000, gop: 20, ..small() };
     let units = encode_scene(&config, 50, |_, _| {});
-    let decoded = ffmpeg(&["-f", "h264", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], &annexb(&units));
+    let decoded =
+        ffmpeg(&["-f", "h264", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], &annexb(&units));
     let size = 642 * 362 * 3 / 2;
     assert_eq!(decoded.len(), 50 * size);
     let mut original = Picture::new(642, 362).unwrap();
@@ -178,7 +182,10 @@ fn impossible_configurations_are_refused_in_words() {
         refusal(H264EncoderConfig { frame_rate: f32::NAN, ..small() }),
         "frame rate NaN is not possible: it must be within 0.1 and 240"
     );
-    assert_eq!(refusal(H264EncoderConfig { gop: 0, ..small() }), "GOP 0 is not possible: it must be at least 1 picture");
+    assert_eq!(
+        refusal(H264EncoderConfig { gop: 0, ..small() }),
+        "GOP 0 is not possible: it must be at least 1 picture"
+    );
     assert_eq!(
         refusal(H264EncoderConfig { bitrate: 0, ..small() }),
         "bitrate 0 is not possible: it must be within 10 kbit/s and 240 Mbit/s"
@@ -191,5 +198,7 @@ fn a_picture_of_another_size_is_refused_and_the_encoder_goes_on() {
     let now = Instant::now();
     let error = encoder.encode(&Picture::new(64, 64).unwrap(), frame_time(0, 30.0), now, None).unwrap_err();
     assert!(matches!(error, EncodeError::WrongPicture { width: 64, expected_width: 320, .. }));
-    assert!(encoder.encode(&Picture::new(320, 240).unwrap(), frame_time(0, 30.0), now, None).unwrap().is_some());
+    assert!(
+        encoder.encode(&Picture::new(320, 240).unwrap(), frame_time(0, 30.0), now, None).unwrap().is_some()
+    );
 }

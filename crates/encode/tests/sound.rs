@@ -1,5 +1,5 @@
 //! The sound encoders against ffmpeg: length, level, pitch, noise, and the place in time.
-#![allow(missing_docs, clippy::disallowed_methods)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod support;
 
@@ -74,7 +74,13 @@ fn ogg(units: &[AccessUnit], samples_per_unit: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for (n, packet) in packets.enumerate() {
         let granule = (n as u64).saturating_sub(1) * samples_per_unit;
-        let flags = if n == 0 { 2 } else if n == units.len() + 1 { 4 } else { 0 };
+        let flags = if n == 0 {
+            2
+        } else if n == units.len() + 1 {
+            4
+        } else {
+            0
+        };
         let mut page = b"OggS\0".to_vec();
         page.push(flags);
         page.extend(granule.to_le_bytes());
@@ -86,7 +92,9 @@ fn ogg(units: &[AccessUnit], samples_per_unit: u64) -> Vec<u8> {
         page.push((packet.len() % 255) as u8);
         page.extend(packet);
         let crc = page.iter().fold(0u32, |crc, &byte| {
-            (0..8).fold(crc ^ u32::from(byte) << 24, |crc, _| crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 })
+            (0..8).fold(crc ^ u32::from(byte) << 24, |crc, _| {
+                crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+            })
         });
         page[22..26].copy_from_slice(&crc.to_le_bytes());
         out.extend(page);
@@ -226,6 +234,8 @@ fn mono_works_and_impossible_layouts_are_refused() {
     OpusEncoder::new(&config).unwrap().push(pcm, &mut out).unwrap();
     assert_eq!(out.len(), 45 + 50);
     assert!(AacEncoder::new(&AacEncoderConfig { channels: 3, ..AacEncoderConfig::default() }).is_err());
-    assert!(AacEncoder::new(&AacEncoderConfig { sample_rate: 12_345, ..AacEncoderConfig::default() }).is_err());
+    assert!(
+        AacEncoder::new(&AacEncoderConfig { sample_rate: 12_345, ..AacEncoderConfig::default() }).is_err()
+    );
     assert!(OpusEncoder::new(&OpusEncoderConfig { frame_ms: 7, ..OpusEncoderConfig::default() }).is_err());
 }

@@ -1,5 +1,5 @@
 //! What the tests share: a moving picture, and ffmpeg as the independent decoder.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::disallowed_methods)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};

@@ -118,9 +118,24 @@ mod tests {
         for (time, crc, upper, lower) in [
             (0, 0x6f9, "10000000000000000000000000000001", "01000000000000000001101111100110"),
             (1, 0xef6, "10000000000000000000000000000001", "01000000000000000111101111011010"),
-            (1_700_000_000_123, 0xc23, "10000110001011110011111110010101", "01011010000111101111000010001110"),
-            (1_795_224_896_007, 0x7f0, "10000110100001111110111011111001", "01000000100000011101111111000010"),
-            (17_592_186_044_415, 0x0f9, "10111111111111111111111111111101", "01111111111111111100001111100110"),
+            (
+                1_700_000_000_123,
+                0xc23,
+                "10000110001011110011111110010101",
+                "01011010000111101111000010001110",
+            ),
+            (
+                1_795_224_896_007,
+                0x7f0,
+                "10000110100001111110111011111001",
+                "01000000100000011101111111000010",
+            ),
+            (
+                17_592_186_044_415,
+                0x0f9,
+                "10111111111111111111111111111101",
+                "01111111111111111100001111100110",
+            ),
         ] {
             let word = word(time);
             assert_eq!(word & 0xfff, crc);
@@ -137,7 +152,8 @@ mod tests {
             (1280, 720, 500_000),
             (1920, 1080, 800_000),
         ] {
-            let config = H264EncoderConfig { width, height, bitrate, gop: 15, ..H264EncoderConfig::default() };
+            let config =
+                H264EncoderConfig { width, height, bitrate, gop: 15, ..H264EncoderConfig::default() };
             let mut encoder = H264Encoder::new(&config).unwrap();
             let mut decoder = H264Decoder::new().unwrap();
             let mut pattern = Pattern::new(width, height, 30.0, "front").unwrap();
@@ -145,7 +161,10 @@ mod tests {
                 let time = 1_795_224_896_007 + u64::from(n) * 1000 / 30;
                 let wallclock = Wallclock::from_unix_micros(time as i64 * 1000);
                 let picture = pattern.paint(wallclock, u64::from(n));
-                assert_eq!(read(picture.luma(), picture.width(), picture.width(), picture.height()), Some(time));
+                assert_eq!(
+                    read(picture.luma(), picture.width(), picture.width(), picture.height()),
+                    Some(time)
+                );
                 let pts = MediaTime::new(i64::from(n) * 3000, Timescale::VIDEO_90K);
                 #[allow(clippy::disallowed_methods)]
                 let unit = encoder.encode(picture, pts, Instant::now(), None).unwrap().unwrap();

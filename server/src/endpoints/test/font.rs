@@ -58,7 +58,8 @@ impl Glyph {
         let unit = cap_height / ROWS;
         let margin = margin(cap_height);
         let radius = (unit * STROKE).max(0.55);
-        let (width, height) = ((advance(c) * unit).ceil() as usize + 2 * margin, cap_height.ceil() as usize + 2 * margin);
+        let (width, height) =
+            ((advance(c) * unit).ceil() as usize + 2 * margin, cap_height.ceil() as usize + 2 * margin);
         let shift = if is_narrow(c) { 2.0 - NARROW * 0.2 } else { 0.0 };
         let lines: Vec<[(f32, f32); 2]> = lines(c)
             .map(|ends| ends.map(|(x, y)| ((x - shift) * unit + margin as f32, y * unit + margin as f32)))

@@ -44,7 +44,9 @@ impl Pattern {
         let small = Font::new(layout.small, &format!("0123456789-FRAME#UTC· {name}{facts}"));
         let clock = Font::new(layout.clock, "0123456789:.");
         gradient(&mut background);
-        layout.title(&mut background, &small, name, &facts);
+        if layout.roomy {
+            layout.title(&mut background, &small, name, &facts);
+        }
         layout.track(&mut background);
         layout.bars(&mut background);
         let dial = Dial::new(&mut background, layout.dial, layout.dial_radius);
@@ -66,10 +68,11 @@ impl Pattern {
         let texts = [
             (&self.clock, clock_text(micros, self.layout.millis), self.layout.clock_at, 224),
             (&self.small, format!("{} UTC", date_text(micros)), self.layout.date_at, 150),
-            (&self.small, format!("#{frame:06}"), self.layout.frame_at, 150),
+            (&self.small, format!("FRAME {frame:06}"), self.layout.frame_at, 150),
         ];
+        let shown = if self.layout.roomy { texts.len() } else { 1 };
         self.drawn.iter().for_each(|area| area.restore(background, picture));
-        for ((font, text, (x, y), level), area) in texts.into_iter().zip(&mut self.drawn) {
+        for ((font, text, (x, y), level), area) in texts.into_iter().zip(&mut self.drawn).take(shown) {
             let (right, bottom) = (x + font.width(&text) as f32, y + font.height() as f32);
             *area = Area::around(picture, x..right, y..bottom);
             font.draw(picture, &text, (x as usize, y as usize), level);
@@ -139,6 +142,8 @@ struct Layout {
     /// Heights of capitals.
     small: f32,
     clock: f32,
+    /// Whether there is room for more text than the clock.
+    roomy: bool,
     /// Whether the clock has room for milliseconds.
     millis: bool,
     title: f32,
@@ -157,7 +162,8 @@ impl Layout {
         let wide = width >= height * 1.2;
         let small = (height.min(width) * 0.036).max(SMALLEST);
         let room = if wide { width * 0.585 } else { width - 2.0 * margin };
-        let cap = |digits: f32, marks: f32| (room / (digits * WIDE + marks * NARROW) * 6.0).min(height * 0.16);
+        let cap =
+            |digits: f32, marks: f32| (room / (digits * WIDE + marks * NARROW) * 6.0).min(height * 0.16);
         let millis = cap(9.0, 3.0) >= SMALLEST + 1.0;
         let clock = if millis { cap(9.0, 3.0) } else { cap(6.0, 2.0).max(SMALLEST) };
         let clock_y = if wide { height * 0.43 - clock * 0.6 } else { height * 0.17 };
@@ -173,6 +179,7 @@ impl Layout {
             margin,
             small,
             clock,
+            roomy: height >= 96.0 && width >= 96.0,
             millis,
             title: height * 0.055,
             clock_at: (margin, clock_y),
@@ -206,7 +213,8 @@ impl Layout {
         for tenth in 0..=10 {
             let x = from + (to - from) * tenth as f32 / 10.0;
             let long = self.ball * if tenth % 5 == 0 { 0.9 } else { 0.5 };
-            let mark = Area::around(picture, x - half - 1.0..x + half + 1.0, self.track - long..self.track + long);
+            let mark =
+                Area::around(picture, x - half - 1.0..x + half + 1.0, self.track - long..self.track + long);
             mark.paint(picture, colour, |px, _| half + 0.5 - (px - x).abs());
         }
     }
@@ -229,7 +237,8 @@ impl Layout {
         let end = clock_code::top(picture.height()) as f32;
         let (top, middle) = (self.height * 0.865, self.height * 0.915);
         let l = 0.75;
-        let bars = [(l, l, l), (l, l, 0.0), (0.0, l, l), (0.0, l, 0.0), (l, 0.0, l), (l, 0.0, 0.0), (0.0, 0.0, l)];
+        let bars =
+            [(l, l, l), (l, l, 0.0), (0.0, l, l), (0.0, l, 0.0), (l, 0.0, l), (l, 0.0, 0.0), (0.0, 0.0, l)];
         for (n, (r, g, b)) in bars.into_iter().enumerate() {
             let edge = |n: usize| (self.width * n as f32 / bars.len() as f32 / 2.0).round() * 2.0;
             let area = Area::around(picture, edge(n)..edge(n + 1), top..middle);
@@ -267,7 +276,9 @@ mod tests {
 
     #[test]
     fn every_size_from_64_up_can_be_painted() {
-        for (width, height) in [(64, 64), (64, 1080), (1920, 64), (160, 120), (360, 640), (482, 270), (1920, 1080)] {
+        for (width, height) in
+            [(64, 64), (64, 1080), (1920, 64), (160, 120), (360, 640), (482, 270), (1920, 1080)]
+        {
             let mut pattern = Pattern::new(width, height, 25.0, "a/rather-long_name.of a stream").unwrap();
             for n in 0..40 {
                 let time = 1_700_000_000_000_000 + n * 40_000;

@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn the_pitch_is_1_khz() {
         let sound = second_from(0);
-        let crossings =
-            (0..2_879).filter(|&n| sound[2 * n] < 0.0 && sound[2 * (n + 1)] >= 0.0).count();
+        let crossings = (0..2_879).filter(|&n| sound[2 * n] < 0.0 && sound[2 * (n + 1)] >= 0.0).count();
         assert_eq!(crossings, 59);
     }
 }

@@ -19,7 +19,11 @@ impl Colour {
         let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
         let (cb, cr) = ((b - y) / 1.8556, (r - y) / 1.5748);
         // In range for colours within 0 … 1.
-        Self([(16.0 + 219.0 * y).round() as u8, (128.0 + 224.0 * cb).round() as u8, (128.0 + 224.0 * cr).round() as u8])
+        Self([
+            (16.0 + 219.0 * y).round() as u8,
+            (128.0 + 224.0 * cb).round() as u8,
+            (128.0 + 224.0 * cr).round() as u8,
+        ])
     }
 }
 

@@ -66,13 +66,15 @@ impl Dial {
         let shares = trail(second);
         let Colour([luma, cb, cr]) = Colour::rgb(0.16, 0.78, 0.95);
         let planes = picture.planes_mut();
-        let share = |angle: u16, cover: u8| (u32::from(shares[usize::from(angle)]) * u32::from(cover) / 255) as u8;
+        let share =
+            |angle: u16, cover: u8| (u32::from(shares[usize::from(angle)]) * u32::from(cover) / 255) as u8;
         for &(index, angle, cover) in &self.luma {
             let pixel = &mut planes.y[index as usize];
             *pixel = mix(*pixel, luma, share(angle, cover));
         }
         for &(index, angle, cover) in &self.chroma {
-            let (u, v, share) = (&mut planes.u[index as usize], &mut planes.v[index as usize], share(angle, cover));
+            let (u, v, share) =
+                (&mut planes.u[index as usize], &mut planes.v[index as usize], share(angle, cover));
             *u = mix(*u, cb, share);
             *v = mix(*v, cr, share);
         }
@@ -100,7 +102,8 @@ impl Dial {
 fn trail(second: f32) -> [u8; STEPS] {
     std::array::from_fn(|angle| {
         let behind = (second - angle as f32 / STEPS as f32).rem_euclid(1.0);
-        let fade = if behind < HAND { 1.0 } else { 0.8 * (1.0 - (behind - HAND) / TRAIL).clamp(0.0, 1.0).powi(2) };
+        let fade =
+            if behind < HAND { 1.0 } else { 0.8 * (1.0 - (behind - HAND) / TRAIL).clamp(0.0, 1.0).powi(2) };
         (fade * 255.0) as u8
     })
 }
