@@ -178,7 +178,7 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
         }
         CodecParameters::Opus(parameters) => {
             write_audio_entry(out, b"Opus", parameters.channels(), 48_000, |out| {
-                write_dops(out, *parameters)
+                write_dops(out, *parameters);
             });
         }
     }
