@@ -3,8 +3,9 @@
 //! What comes out obeys [`AccessUnit`]: length-prefixed NAL units, the parameter sets in the track and not in the payload. The track
 //! is made anew only when SPS or PPS change, so its pointer may be compared.
 //!
-//! OpenH264's defaults are not usable for live video (120 kbit/s, pictures left out, bitrate ignored without a frame rate), so
-//! every field that matters is set here. No picture is ever reordered, and none is left out unless the library says so.
+//! OpenH264's defaults are not usable for live video (120 kbit/s, pictures left out, bitrate ignored without a frame
+//! rate), so every field that matters is set here. No picture is ever reordered. Leaving pictures out is switched off, which
+//! makes the library print one line of warning to stderr per encoder; it cannot be silenced through the safe interface.
 
 use std::sync::Arc;
 use std::time::Instant;
