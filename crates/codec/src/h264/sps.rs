@@ -338,8 +338,11 @@ pub(crate) mod tests {
     use h264_reader::nal::sps::SeqParameterSet;
     use proptest::prelude::*;
 
+    /// Size, profile, and the restriction's reordering and buffering.
+    type Told = ((u32, u32), u8, Option<(u32, u32)>);
+
     /// The same SPS as another parser reads it.
-    fn oracle(nal: &[u8]) -> Option<((u32, u32), u8, Option<(u32, u32)>)> {
+    fn oracle(nal: &[u8]) -> Option<Told> {
         let rbsp = rbsp::unescape(nal);
         let sps = SeqParameterSet::from_bits(h264_reader::rbsp::BitReader::new(&rbsp[..])).ok()?;
         let vui = sps.vui_parameters.as_ref();
@@ -348,7 +351,7 @@ pub(crate) mod tests {
         Some((sps.pixel_dimensions().ok()?, u8::from(sps.profile_idc), restriction))
     }
 
-    fn ours(nal: &[u8]) -> Option<((u32, u32), u8, Option<(u32, u32)>)> {
+    fn ours(nal: &[u8]) -> Option<Told> {
         let sps = Sps::parse(nal).ok()?;
         let restriction = sps.vui.and_then(|vui| vui.restriction);
         let restriction = restriction.map(|(reorder, buffering)| (u32::from(reorder), u32::from(buffering)));
