@@ -30,16 +30,18 @@ impl<'a> PacketWriter<'a> {
         clock: Option<u64>,
     ) -> Self {
         let mut writer = Self { out, pid, continuity, remaining: length, room: 0 };
-        let mut field = Vec::new();
-        if random_access || clock.is_some() {
-            field.reserve(7);
-            field.put_u8(u8::from(random_access) << 6 | u8::from(clock.is_some()) << 4);
-            if let Some(clock) = clock {
+        let mut field = [0; 7];
+        field[0] = u8::from(random_access) << 6 | u8::from(clock.is_some()) << 4;
+        let length = match clock {
+            Some(clock) => {
                 // 33 bits of base, 6 reserved, 9 of extension (always 0).
-                field.put_uint((clock & CLOCK_MASK) << 15 | 0x7e00, 6);
+                let bits = (clock & CLOCK_MASK) << 15 | 0x7e00;
+                field[1..].copy_from_slice(&bits.to_be_bytes()[2..]);
+                7
             }
-        }
-        writer.begin_packet(true, &field);
+            None => usize::from(random_access),
+        };
+        writer.begin_packet(true, &field[..length]);
         writer
     }
 
