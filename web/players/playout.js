@@ -3,18 +3,18 @@
  *
  * A picture is due at `pts + base + delay`. `base` is the least (arrival − pts) of the last seconds, that is the path's
  * own delay; `delay` is a jitter buffer just as deep as arrivals have lately been late, at most 50 ms for pictures alone.
- * With sound the buffer also covers what the sound card needs, less the 30 ms by which sound may trail unnoticed.
+ * With sound, sound sets the pace: it needs what its own arrivals and the sound card need, and pictures stay 30 ms ahead of
+ * it (sound may trail that much unnoticed), at most 50 ms.
  *
- * Time is an argument (ms). `delay` moves by at most 2 % of real time, so sound that follows it keeps its pitch, but when
- * sound would otherwise trail by more than 50 ms.
+ * Time is an argument (ms). Invariant: both delays shrink by at most 1 % of real time, so that sound keeps its pitch.
  */
 export class Playout {
   #window = { previous: Infinity, current: Infinity, until: 0 };
   #jitter = 0;
   #delay = 0;
   #stepped = 0;
-  #soundLate = 0;
-  #output = NaN;
+  /** @type {{ late: number, output: number, delay: number, pts: number, now: number } | null} */
+  #sound = null;
 
   /** A picture with this pts is ready. @param {number} pts @param {number} now */
   arrived(pts, now) {
@@ -23,33 +23,37 @@ export class Playout {
     const w = this.#window;
     if (now >= w.until) this.#window = { previous: w.current, current: lag, until: now + WINDOW };
     else w.current = Math.min(w.current, lag);
-    const late = lag - this.#base;
-    this.#jitter = late < JUMP / 2 ? Math.max(late, this.#jitter * 0.99) : this.#jitter;
+    this.#jitter = Math.max(Math.min(lag - this.#base, PICTURE_MOST), this.#jitter * 0.99);
   }
 
-  /** Sound with this pts is decoded; `output` is what the sound card adds. @param {number} pts @param {number} now @param {number} output */
+  /**
+   * Sound with this pts is decoded; `output` is what the sound card adds. What comes in a burst (the backlog at the
+   * start, the second block of a message) says nothing about how late sound can be; what begins the burst does.
+   * @param {number} pts @param {number} now @param {number} output
+   */
   soundArrived(pts, now, output) {
     if (this.#base === Infinity) this.arrived(pts, now);
+    const sound = (this.#sound ??= { late: 0, output, delay: 0, pts: Infinity, now });
+    const burst = pts - sound.pts > (now - sound.now) * 1.5 || sound.pts === Infinity;
     const late = now - pts - this.#base;
-    if (late < JUMP / 2) this.#soundLate = Math.max(late, this.#soundLate * 0.995);
-    this.#output = output;
+    if (!burst && late < JUMP / 2) sound.late = Math.max(late, sound.late * 0.99);
+    Object.assign(sound, { output, pts, now });
+    if (sound.delay === 0) sound.delay = this.#soundNeeds;
   }
 
   soundEnded() {
-    this.#output = NaN;
-    this.#soundLate = 0;
+    this.#sound = null;
   }
 
-  /** Lets the delay follow what is needed. @param {number} now */
+  /** Lets the delays follow what is needed: more at once, less little by little. @param {number} now */
   step(now) {
-    const want = Math.max(
-      Math.min(this.#jitter, PICTURE_MOST),
-      Number.isNaN(this.#output) ? 0 : this.#soundNeeds - SOUND_TRAILS,
-    );
-    const most = Math.min(now - this.#stepped, 1000) * SLEW;
-    const slewed = this.#stepped === 0 ? want : this.#delay + Math.max(-most, Math.min(most, want - this.#delay));
-    this.#delay = Math.max(slewed, Number.isNaN(this.#output) ? 0 : this.#soundNeeds - SOUND_TRAILS_MOST);
+    const shrink = this.#stepped === 0 ? Infinity : Math.min(now - this.#stepped, 1000) * SLEW;
     this.#stepped = now;
+    const sound = this.#sound;
+    if (sound) sound.delay = Math.max(this.#soundNeeds, sound.delay - shrink);
+    const want = Math.max(this.#jitter, sound ? sound.delay - SOUND_TRAILS : 0);
+    const slewed = this.#delay + Math.max(-shrink, Math.min(2 * shrink, want - this.#delay));
+    this.#delay = Math.max(slewed, sound ? sound.delay - SOUND_TRAILS_MOST : 0);
   }
 
   /** @param {number} pts */
@@ -59,7 +63,7 @@ export class Playout {
 
   /** When sound should leave the speaker. @param {number} pts */
   soundDue(pts) {
-    return pts + this.#base + Math.max(this.#delay, this.#soundNeeds);
+    return pts + this.#base + Math.max(this.#delay, this.#sound?.delay ?? 0);
   }
 
   get delay() {
@@ -67,7 +71,7 @@ export class Playout {
   }
 
   get #soundNeeds() {
-    return Math.min(this.#soundLate + this.#output + CUSHION, SOUND_MOST);
+    return this.#sound ? Math.min(this.#sound.late + this.#sound.output + CUSHION, SOUND_MOST) : 0;
   }
 
   get #base() {
@@ -82,4 +86,4 @@ const SOUND_MOST = 400;
 const SOUND_TRAILS = 30;
 const SOUND_TRAILS_MOST = 50;
 const CUSHION = 15;
-const SLEW = 0.02;
+const SLEW = 0.01;

@@ -2,7 +2,7 @@
  * The end of the sound path, on the audio thread: a ring of samples, read at just the speed that keeps it on time.
  *
  * Every block says when its first sample should be heard (context time). Small errors are steered away by playing up to
- * 1 % faster or slower (cubic interpolation, which also changes the sample rate); more than 100 ms is a jump.
+ * 1.5 % faster or slower (cubic interpolation, which also changes the sample rate); more than 100 ms is a jump.
  * Silence until the first block is due, and whenever there is nothing to play.
  */
 class SoundProcessor extends AudioWorkletProcessor {
@@ -15,6 +15,7 @@ class SoundProcessor extends AudioWorkletProcessor {
     this.read = 0;
     this.anchor = { index: 0, when: 0, pts: 0 };
     this.playing = false;
+    this.trend = 0;
     this.gain = 0;
     this.power = 0;
     this.blocks = 0;
@@ -43,12 +44,13 @@ class SoundProcessor extends AudioWorkletProcessor {
     const frames = output[0].length;
     let late = this.late();
     if (!this.playing || Math.abs(late) > JUMP) {
-      this.gain = 0;
+      this.gain = this.trend = 0;
       if (late > 0) this.read = Math.min(Math.max(1, Math.round(this.read + late * this.rate)), this.written);
       late = this.late();
       this.playing = late > -frames / sampleRate && this.written - this.read > frames;
     }
-    const step = (this.rate / sampleRate) * (1 + Math.max(-STEER, Math.min(STEER, late / 5)));
+    this.trend += (late - this.trend) / 32;
+    const step = (this.rate / sampleRate) * (1 + Math.max(-STEER, Math.min(STEER, this.trend / 2)));
     if (this.playing && this.read + frames * step + 3 > this.written) this.playing = false;
     if (this.playing) this.render(output, frames, step);
     this.report(late);
@@ -85,6 +87,6 @@ class SoundProcessor extends AudioWorkletProcessor {
 const SIZE = 1 << 17;
 const MASK = SIZE - 1;
 const JUMP = 0.1;
-const STEER = 0.01;
+const STEER = 0.015;
 
 registerProcessor("firstlight-sound", SoundProcessor);
