@@ -190,14 +190,16 @@ impl Mp4Demuxer {
 
     /// Takes one planned sample out of `mdat`, or passes over bytes that belong to none.
     fn media<'a>(&mut self, bytes: &'a [u8], end: Option<u64>, collector: &mut Collector) -> &'a [u8] {
-        while self.plan.front().is_some_and(|(_, sample)| sample.offset < self.position) {
-            // Overlaps what has been used, or lies before the media.
+        let end_or_never = end.unwrap_or(u64::MAX);
+        while self.plan.front().is_some_and(|(_, sample)| {
+            sample.offset < self.position || (sample.offset < end_or_never && sample.end() > end_or_never)
+        }) {
+            // Overlaps what has been used, lies before the media, or runs past its end.
             self.plan.pop_front();
             collector.damaged(0);
         }
         let Some(&(track, sample)) = self.plan.front() else { return self.skip(bytes, end) };
-        let sample_end = sample.offset + u64::from(sample.size);
-        if end.is_some_and(|end| sample_end > end) {
+        if sample.offset >= end_or_never {
             return self.skip(bytes, end);
         }
         if sample.offset > self.position {
@@ -221,8 +223,8 @@ impl Mp4Demuxer {
             rest
         };
         self.plan.pop_front();
-        self.position = sample_end;
-        if end == Some(sample_end) {
+        self.position = sample.end();
+        if end == Some(self.position) {
             self.state = State::Header;
         }
         rest

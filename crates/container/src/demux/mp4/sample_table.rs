@@ -16,6 +16,13 @@ pub(super) struct Sample {
     pub(super) sync: bool,
 }
 
+impl Sample {
+    /// Position behind its last byte; the tables with a greater one were refused.
+    pub(super) const fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size as u64)
+    }
+}
+
 /// Lists the samples of one track from its `stbl`, in decoding order. Samples without bytes or beyond
 /// [`MAX_SAMPLE_LEN`] are left out.
 pub(super) fn read(stbl: &Reader<'_>) -> Result<Vec<Sample>, DemuxError> {

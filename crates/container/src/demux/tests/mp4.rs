@@ -137,3 +137,25 @@ proptest! {
         prop_assert_eq!(demuxed.gist(), demux(fragments()).gist());
     }
 }
+
+#[test]
+fn a_sample_that_runs_past_its_media_is_left_out_alone() {
+    let flags = ["-movflags", "frag_every_frame+empty_moov+default_base_moof", "-f", "mp4"];
+    let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, &["-an"], &flags]);
+    let (at, moof) = top_level(&bytes, b"moof");
+    let trun = moof.windows(4).position(|kind| kind == b"trun").unwrap();
+    let mut broken = bytes.clone();
+    // The high byte of the first sample's size, behind version, flags, count, offset and the sample's flags.
+    let flags = u32::from_be_bytes(moof[trun + 4..trun + 8].try_into().unwrap()) & 0x00ff_ffff;
+    let first = trun + 12 + if flags & 1 != 0 { 4 } else { 0 } + if flags & 4 != 0 { 4 } else { 0 };
+    let size_at = at + first + if flags & 0x100 != 0 { 4 } else { 0 };
+    if flags & 0x200 != 0 {
+        broken[size_at + 1] = 0x10;
+    } else {
+        let tfhd = moof.windows(4).position(|kind| kind == b"tfhd").unwrap();
+        broken[at + tfhd + 12 + 4 + 1] = 0x10;
+    }
+    let whole = demux(&broken);
+    assert_eq!((whole.error.clone(), whole.video().len()), (None, 49));
+    assert_eq!(demux_in_pieces(&broken, None, &[188]).gist(), whole.gist());
+}
