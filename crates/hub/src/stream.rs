@@ -55,6 +55,7 @@ pub(crate) struct Counters {
     pub(crate) units: u64,
     pub(crate) bytes: u64,
     pub(crate) keyframes: u64,
+    pub(crate) pictures: u64,
     pub(crate) reordered: u64,
     pub(crate) skipped: u64,
     pub(crate) joins: u64,
@@ -77,6 +78,8 @@ pub struct StreamSnapshot {
     pub bytes: u64,
     /// Random access points of the leading track since the stream was made.
     pub keyframes: u64,
+    /// Video units published since the stream was made.
+    pub pictures: u64,
     /// Units whose PTS differs from their DTS since the stream was made: the stream has B-frames.
     pub reordered: u64,
     /// Items that slow readers missed since the stream was made.
@@ -222,6 +225,7 @@ impl Stream {
             units: state.counters.units,
             bytes: state.counters.bytes,
             keyframes: state.counters.keyframes,
+            pictures: state.counters.pictures,
             reordered: state.counters.reordered,
             skipped: state.counters.skipped,
             joins: state.counters.joins,
@@ -312,6 +316,7 @@ impl Stream {
             state.counters.units += 1;
             state.counters.bytes += unit.data.len() as u64;
             state.counters.keyframes += u64::from(join_point);
+            state.counters.pictures += u64::from(unit.track.kind() == MediaKind::Video);
             state.counters.reordered += u64::from(unit.pts != unit.dts);
             for (_, packaging) in &mut state.packagings {
                 packaging.push(&unit, woken);

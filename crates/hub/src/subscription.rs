@@ -172,7 +172,8 @@ impl<T: Readable> Subscription<T> {
         }
     }
 
-    fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next<T>> {
+    /// [`Subscription::next`] for those who poll.
+    pub fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next<T>> {
         let stream = Arc::clone(&self.stream);
         let mut state = stream.lock();
         if let Some(next) = self.advance(&mut state) {

@@ -1,0 +1,94 @@
+//! From a plan to a running server, and back to nothing.
+//!
+//! Ending is a list in order: stop accepting and stop sources (one token), streams close, sessions see it and say
+//! goodbye, tasks are joined with a deadline and the late ones named.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::plan::Plan;
+use crate::endpoint::Context;
+use crate::error::StartError;
+use crate::http;
+use crate::net::listen;
+use crate::supervise::cameras::Cameras;
+use crate::supervise::source::supervise;
+use crate::supervise::tasks::Tasks;
+
+/// Everything is over within this time after the signal.
+const JOIN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// A running server.
+#[derive(Debug)]
+pub struct App {
+    context: Context,
+    addresses: Vec<SocketAddr>,
+}
+
+impl App {
+    /// Starts what the plan says: listens first, so that a taken port is an error and nothing else has happened.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] for an address that cannot be had.
+    pub fn start(plan: Plan) -> Result<Self, StartError> {
+        let mut listeners = Vec::new();
+        for address in plan.http.listen.iter().flat_map(|listen| &listen.0) {
+            let failed = |source: io::Error| StartError::Listen { address: address.to_string(), source };
+            listeners.push(listen::tcp(*address).map_err(failed)?);
+        }
+        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let context = Context {
+            cameras: Arc::new(Cameras::default()),
+            tasks: Tasks::default(),
+            stop: CancellationToken::new(),
+            origins: Arc::new(plan.http.origins),
+        };
+        for stream in plan.streams {
+            let label = stream.source.as_ref().map(|source| source.label());
+            // A plan names each stream once: TOML has no double keys.
+            let Ok(camera) = context.cameras.add(stream.name, label, false) else { continue };
+            if let Some(source) = stream.source {
+                context.tasks.spawn("source", supervise(camera, source, stream.demand, context.stop.clone()));
+            }
+        }
+        let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
+        let router = http::router::build(parts, &context);
+        for listener in listeners {
+            let serve =
+                http::server::serve(listener, router.clone(), context.tasks.clone(), context.stop.clone());
+            context.tasks.spawn("http-listener", serve);
+        }
+        Ok(Self { context, addresses })
+    }
+
+    /// Where HTTP is listened for; the port is the real one where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What runs.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Ends everything; `true` if all of it ended in time.
+    pub async fn stop(self) -> bool {
+        self.context.stop.cancel();
+        self.context.cameras.close();
+        match self.context.tasks.join(JOIN_DEADLINE).await {
+            Ok(()) => {
+                info!("ended");
+                true
+            }
+            Err(late) => {
+                warn!(?late, "these did not end in time");
+                false
+            }
+        }
+    }
+}

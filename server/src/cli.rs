@@ -1,0 +1,184 @@
+//! The command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::config::file::Text;
+use crate::config::plan::{self, Plan};
+use crate::config::values::ListenAddress;
+use crate::endpoints::ENDPOINTS;
+use crate::error::StartError;
+use crate::telemetry;
+
+const EXAMPLES: &str = "\
+Examples:
+  firstlight                                   the test pattern, to see that everything works
+  firstlight 'exec:rpicam-vid -t 0 -n --inline --flush -o -'
+                                               a Raspberry Pi's camera
+  firstlight tcp://192.168.1.20:8000           a camera that listens (libcamera-vid --listen)
+  firstlight clip.mp4                          a file, again and again
+  firstlight --config firstlight.toml          any number of cameras (see config.example.toml)
+  firstlight check firstlight.toml             judge a configuration without running it
+
+Then open http://127.0.0.1:8080/ in a browser.";
+
+/// Any camera to any number of browsers.
+#[derive(Debug, Parser)]
+#[command(name = "firstlight", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Sources to show, one stream each: test, exec:COMMAND, tcp://HOST:PORT, tcp-listen://[HOST]:PORT,
+    /// udp://[HOST]:PORT, or a file
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+
+    /// Configuration file (TOML)
+    #[arg(short, long, value_name = "FILE", env = "FIRSTLIGHT_CONFIG", conflicts_with = "sources")]
+    config: Option<PathBuf>,
+
+    /// Address to listen on instead of the configuration's; may be given several times
+    #[arg(short, long, value_name = "ADDRESS", env = "FIRSTLIGHT_LISTEN", value_delimiter = ',')]
+    listen: Vec<ListenAddress>,
+
+    /// Listen on every interface, so that other machines of the network can watch
+    #[arg(long, conflicts_with = "listen")]
+    lan: bool,
+
+    /// How much to log: error, warn, info, debug or trace, also by module
+    #[arg(long, value_name = "FILTER", env = "FIRSTLIGHT_LOG", default_value = "info")]
+    log: String,
+
+    /// Log one JSON object a line
+    #[arg(long, env = "FIRSTLIGHT_LOG_JSON")]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge a configuration file and say what it would run
+    Check {
+        /// Configuration file (TOML)
+        file: PathBuf,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Some(Command::Check { file }) => check(file),
+        None => run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("firstlight: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &Path) -> Result<(), StartError> {
+    let text = read(file)?;
+    let plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
+    println!("{} is good: {} stream(s)", file.display(), plan.streams.len());
+    for stream in &plan.streams {
+        let source = stream.source.as_ref().map_or_else(|| "waits for a publisher".to_owned(), |s| s.label());
+        println!("  {}: {source}", stream.name);
+    }
+    Ok(())
+}
+
+fn run(arguments: &Arguments) -> Result<(), StartError> {
+    if let Err(message) = telemetry::start(&arguments.log, arguments.log_json) {
+        return Err(StartError::Runtime(io::Error::new(io::ErrorKind::InvalidInput, message)));
+    }
+    let text = match &arguments.config {
+        Some(file) => read(file)?,
+        None => from_sources(&arguments.sources),
+    };
+    let mut plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
+    if arguments.lan {
+        plan.http.listen = vec![everywhere(&plan)];
+    } else if !arguments.listen.is_empty() {
+        plan.http.listen.clone_from(&arguments.listen);
+    }
+    let names: Vec<String> = plan.streams.iter().map(|stream| stream.name.to_string()).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let app = App::start(plan)?;
+        announce(app.addresses(), &names, arguments.lan);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        app.stop().await;
+        Ok(())
+    })
+}
+
+/// A configuration of the sources on the command line; of the test pattern if there are none.
+fn from_sources(sources: &[String]) -> Text {
+    let mut toml = String::new();
+    let fallback = ["test".to_owned()];
+    let sources = if sources.is_empty() { &fallback } else { sources };
+    for (index, source) in sources.iter().enumerate() {
+        let name = match (source.as_str(), index) {
+            ("test", 0) => "test".to_owned(),
+            (_, 0) => "camera".to_owned(),
+            (_, index) => format!("camera{}", index + 1),
+        };
+        let known = ENDPOINTS.iter().flat_map(|e| e.schemes()).any(|scheme| {
+            source == scheme || source.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'))
+        });
+        let source =
+            if !known && Path::new(source).exists() { format!("file:{source}") } else { source.clone() };
+        toml.push_str(&format!("[streams.{name}]\nsource = {}\n", toml::Value::String(source)));
+    }
+    Text { origin: "command line".to_owned(), toml }
+}
+
+fn read(path: &Path) -> Result<Text, StartError> {
+    let toml =
+        std::fs::read_to_string(path).map_err(|source| StartError::Read { path: path.to_owned(), source })?;
+    Ok(Text { origin: path.display().to_string(), toml })
+}
+
+/// The configured port, on every interface.
+fn everywhere(plan: &Plan) -> ListenAddress {
+    let port = plan.http.listen.iter().flat_map(|l| &l.0).map(SocketAddr::port).next().unwrap_or(8080);
+    ListenAddress(vec![(std::net::Ipv6Addr::UNSPECIFIED, port).into()])
+}
+
+/// Says where to look, on standard output: it is the answer to the command.
+fn announce(addresses: &[SocketAddr], names: &[String], lan: bool) {
+    for address in addresses {
+        let shown = if address.ip().is_unspecified() {
+            format!("{}:{}", hostname(), address.port())
+        } else {
+            address.to_string()
+        };
+        println!("firstlight {}: open http://{shown}/", env!("CARGO_PKG_VERSION"));
+        for name in names {
+            println!("  {name}: http://{shown}/{name}/");
+        }
+    }
+    if lan || addresses.iter().any(|a| !a.ip().is_loopback()) {
+        println!("Everybody who can reach this machine can watch: there is no password yet.");
+    }
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |n| n.trim().to_owned())
+}

@@ -1,0 +1,6 @@
+//! Configuration in two steps: [`file`] reads text into sections and knows where each stands; [`plan`] lets each
+//! endpoint turn its own section into values that cannot be wrong.
+
+pub mod file;
+pub mod plan;
+pub mod values;

@@ -1,0 +1,184 @@
+//! Sections into a plan: values that cannot be wrong, made by those who know what they mean.
+//!
+//! Every error is collected, so that one look at the list mends the file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub::StreamName;
+use serde::Deserialize;
+
+use super::file::{Section, Text};
+use super::values::{ListenAddress, Span};
+use crate::endpoint::{Endpoint, Serve, Source};
+use crate::error::ConfigError;
+use crate::http::router;
+use crate::net::origin::OriginPolicy;
+use crate::supervise::source::Demand;
+
+/// Everything the server will run.
+pub struct Plan {
+    /// HTTP.
+    pub http: HttpPlan,
+    /// The streams, in the order of the text.
+    pub streams: Vec<StreamPlan>,
+    /// What each endpoint serves.
+    pub serve: Vec<Serve>,
+}
+
+/// `[http]`.
+#[derive(Debug)]
+pub struct HttpPlan {
+    /// Addresses to listen on.
+    pub listen: Vec<ListenAddress>,
+    /// Pages that may connect.
+    pub origins: OriginPolicy,
+}
+
+/// `[streams.NAME]`.
+#[derive(Debug)]
+pub struct StreamPlan {
+    /// Its name.
+    pub name: StreamName,
+    /// What fills it; `None` waits for a publisher.
+    pub source: Option<Arc<dyn Source>>,
+    /// When the source runs.
+    pub demand: Demand,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("http", &self.http)
+            .field("streams", &self.streams)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    listen: Vec<ListenAddress>,
+    allow_origins: Vec<String>,
+}
+
+/// Where HTTP is if nobody says otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+impl Default for Http {
+    fn default() -> Self {
+        let listen = DEFAULT_LISTEN.parse().expect("the default address is one");
+        Self { listen: vec![listen], allow_origins: Vec::new() }
+    }
+}
+
+/// Judges a configuration.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut http = Http::default();
+    let mut streams = Vec::new();
+    let mut sections: BTreeMap<&'static str, Section<'_>> = BTreeMap::new();
+    for (key, section) in text.sections().map_err(|e| vec![e])? {
+        let endpoint = endpoints.iter().find(|e| e.name() == key);
+        match key.as_str() {
+            "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
+            "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
+            _ => match endpoint {
+                Some(endpoint) => drop(sections.insert(endpoint.name(), section)),
+                None => {
+                    errors.push(section.error(format!("unknown section; there are {}", known(endpoints))));
+                }
+            },
+        }
+    }
+    let mut planned: Vec<StreamPlan> = Vec::new();
+    for (name, section) in streams {
+        keep(stream(&name, section, endpoints), &mut errors, |stream| planned.push(stream));
+    }
+    let mut serve = Vec::new();
+    for endpoint in endpoints {
+        keep(endpoint.serve(sections.remove(endpoint.name())), &mut errors, |parts| serve.push(parts));
+    }
+    if http.listen.is_empty() {
+        let message = "listen must name at least one address".to_owned();
+        errors.push(ConfigError {
+            origin: text.origin.clone(),
+            line: None,
+            key: "http.listen".to_owned(),
+            message,
+        });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
+    Ok(Plan { http, streams: planned, serve })
+}
+
+fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: impl FnOnce(T)) {
+    match result {
+        Ok(value) => take(value),
+        Err(error) => errors.push(error),
+    }
+}
+
+fn known(endpoints: &[&dyn Endpoint]) -> String {
+    let mut names = vec!["http", "streams"];
+    names.extend(endpoints.iter().map(|e| e.name()));
+    names.sort_unstable();
+    names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")
+}
+
+fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<StreamPlan, ConfigError> {
+    let stream_name = StreamName::new(name).map_err(|e| section.error(e.to_string()))?;
+    if let Some(conflict) = router::name_conflict(&stream_name) {
+        return Err(section.error(conflict));
+    }
+    let mut plan = StreamPlan { name: stream_name, source: None, demand: Demand::default() };
+    for (key, value) in section.into_entries()? {
+        match key.as_str() {
+            "source" => plan.source = Some(source(value, endpoints)?.into()),
+            "linger" => plan.demand.linger = value.parse::<Span>()?.0.min(MAX_LINGER),
+            "on_demand" => plan.demand.on_demand = value.parse()?,
+            _ => return Err(value.error("unknown key; a stream has source, linger and on_demand")),
+        }
+    }
+    Ok(plan)
+}
+
+/// Longer than anybody waits, and far below what clocks can add.
+const MAX_LINGER: Duration = Duration::from_secs(365 * 86_400);
+
+/// A source from a URL text or from `{ endpoint = … }`.
+///
+/// # Errors
+/// [`ConfigError`] naming the schemes and endpoints there are.
+pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn Source>, ConfigError> {
+    if let Some(url) = value.as_str() {
+        let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+        return match endpoints.iter().find(|e| e.schemes().contains(&scheme)) {
+            Some(endpoint) => endpoint.source(value),
+            None => Err(value.error(format!("no source begins with {scheme:?}: {}", sources(endpoints)))),
+        };
+    }
+    let place = value.clone();
+    let mut entries = value.into_entries()?.into_iter();
+    match (entries.next(), entries.next()) {
+        (Some((name, spec)), None) => {
+            match endpoints.iter().find(|e| e.name() == name && !e.schemes().is_empty()) {
+                Some(endpoint) => endpoint.source(spec),
+                None => Err(spec.error(format!("there is no source {name:?}: {}", sources(endpoints)))),
+            }
+        }
+        _ => Err(place.error("write one source, as in { test = { fps = 30 } }")),
+    }
+}
+
+fn sources(endpoints: &[&dyn Endpoint]) -> String {
+    let schemes: Vec<&str> = endpoints.iter().flat_map(|e| e.schemes()).copied().collect();
+    format!("expected one of {}", schemes.join(", "))
+}

@@ -1,0 +1,133 @@
+//! What an endpoint is: one folder in `endpoints/`, one line in its table.
+//!
+//! An endpoint is where media enters or leaves. It parses its own part of the configuration into values that cannot be
+//! wrong, and gives back things to run; it knows no other endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_core::future::BoxFuture;
+use hub::Publisher;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::file::Section;
+use crate::error::{ConfigError, SourceError};
+use crate::net::origin::OriginPolicy;
+use crate::supervise::cameras::{Camera, Cameras};
+use crate::supervise::tasks::Tasks;
+
+/// One way for media to enter or leave.
+pub trait Endpoint: Sync {
+    /// Its name: the key of its section, and of `source = { name = { … } }`.
+    fn name(&self) -> &'static str;
+
+    /// Schemes of source URLs that are its, without the colon.
+    fn schemes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Sources as its documentation shows them: the right-hand side of `source =`. A test parses each.
+    fn examples(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Makes a source from a URL of its scheme, or from the table under its name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] saying which key is wrong.
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        Err(spec.error(format!("{} is no source", self.name())))
+    }
+
+    /// Judges its own section (`None` if there is none) and gives what it would run.
+    ///
+    /// # Errors
+    /// [`ConfigError`] saying which key is wrong.
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        match section {
+            Some(section) => Err(section.error("this section has no keys")),
+            None => Ok(Box::new(|_| Parts::default())),
+        }
+    }
+}
+
+/// Makes an endpoint's parts once everything is judged good.
+pub type Serve = Box<dyn FnOnce(&Context) -> Parts + Send>;
+
+/// What endpoints are given to work with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// All streams and their sources.
+    pub cameras: Arc<Cameras>,
+    /// Where tasks are started.
+    pub tasks: Tasks,
+    /// Cancelled when the server ends.
+    pub stop: CancellationToken,
+    /// Which pages may connect.
+    pub origins: Arc<OriginPolicy>,
+}
+
+/// What an endpoint adds to the server.
+#[derive(Default)]
+pub struct Parts {
+    /// Routes with a fixed beginning, as `/cameras`.
+    pub routes: Option<Router>,
+    /// Routes below every stream's name.
+    pub stream_routes: Vec<StreamRoute>,
+}
+
+/// A route below a stream's name: `/{stream}/{tail}`.
+pub struct StreamRoute {
+    /// What follows the name and its slash: `ws`, `ws/`, or nothing for the stream's page.
+    pub tail: &'static str,
+    /// Whether the stream must exist; if so and it does not, the answer is 404 and the handler is not called.
+    pub needs_stream: bool,
+    /// Answers.
+    pub handler: StreamHandler,
+}
+
+/// Answers a request for one stream; the camera is `None` only where the route does not need it.
+pub type StreamHandler =
+    Arc<dyn Fn(Option<Arc<Camera>>, Request) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// A configured thing that fills a stream.
+///
+/// It returns when it is told to stop, when its input ends, or when it fails; it never retries: the supervisor does.
+/// Dropping the future must be enough to end it and everything it started.
+pub trait Source: Send + Sync {
+    /// What it is, for people: without secrets.
+    fn label(&self) -> String;
+
+    /// Runs until stopped, ended or failed.
+    fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>>;
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("routes", &self.routes)
+            .field("stream_routes", &self.stream_routes)
+            .finish()
+    }
+}
+
+impl fmt::Debug for StreamRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamRoute").field("tail", &self.tail).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for dyn Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
+    }
+}

@@ -1,0 +1,134 @@
+//! A file as a camera: played in real time, again and again, with time that runs on.
+//!
+//! A thread reads and demuxes ahead, at most [`AHEAD`] units; the source waits for each unit's time and publishes it, stamped as if a camera had just
+//! seen it. Files of any format a pipe can have; MP4 by its index, wherever in the file that stands.
+
+mod reader;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use container::demux::InputFormat;
+use futures_core::future::BoxFuture;
+use hub::Publisher;
+use media::{AccessUnit, MediaTime, Wallclock};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::reader::Reader;
+use crate::config::file::Section;
+use crate::config::values::Input;
+use crate::endpoint::{Endpoint, Source};
+use crate::error::{ConfigError, SourceError};
+use crate::supervise::tasks;
+
+/// Files as sources.
+#[derive(Debug)]
+pub struct File;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    path: PathBuf,
+    #[serde(default, rename = "loop")]
+    again: Option<bool>,
+    #[serde(default)]
+    format: Option<Input>,
+}
+
+#[derive(Debug)]
+struct FileSource {
+    path: PathBuf,
+    again: bool,
+    format: Option<InputFormat>,
+}
+
+/// Units read ahead of their time. When so many wait, the reading thread waits.
+const AHEAD: usize = 64;
+/// A unit this late (the machine slept) is not caught up: time starts anew from it.
+const TOO_LATE: Duration = Duration::from_secs(1);
+
+impl Endpoint for File {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["file"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[r#""file:clip.mp4""#, r#"{ file = { path = "/srv/clips/door.ts", loop = false } }"#]
+    }
+
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        let place = spec.clone();
+        let spec = match spec.as_str() {
+            Some(url) => {
+                let path = url.trim_start_matches("file:");
+                Spec { path: path.strip_prefix("//").unwrap_or(path).into(), again: None, format: None }
+            }
+            None => spec.parse()?,
+        };
+        if spec.path.as_os_str().is_empty() {
+            return Err(place.error("expected a path, as in \"file:clip.mp4\""));
+        }
+        Ok(Box::new(FileSource {
+            path: spec.path,
+            again: spec.again.unwrap_or(true),
+            format: spec.format.map(|f| f.0),
+        }))
+    }
+}
+
+impl Source for FileSource {
+    fn label(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
+    fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(async move {
+            let (sender, receiver) = mpsc::channel(AHEAD);
+            let reader = Reader { path: self.path.clone(), format: self.format, again: self.again };
+            // Ends when the receiver is gone, which it is when this future is dropped.
+            let reading = tasks::on_thread("file".to_owned(), move || reader.run(&sender));
+            tokio::select! {
+                result = play(publisher, receiver) => result?,
+                () = stop.cancelled() => return Ok(()),
+            }
+            let label = self.label();
+            reading.await.map_err(|e| SourceError::io(&label, e))??;
+            if self.again {
+                return Err(SourceError::Media(format!("{label}: nothing in it can be played")));
+            }
+            // A film that is over stays over while somebody watches its end.
+            stop.cancelled().await;
+            Ok(())
+        })
+    }
+}
+
+/// Publishes each unit at its time.
+async fn play(mut publisher: Publisher, mut units: mpsc::Receiver<AccessUnit>) -> Result<(), SourceError> {
+    let mut start: Option<(Instant, MediaTime)> = None;
+    while let Some(mut unit) = units.recv().await {
+        let now = Instant::now();
+        let (began, first) = *start.get_or_insert((now, unit.dts));
+        let due = began + unit.dts.saturating_sub(first).to_duration();
+        if now.saturating_duration_since(due) > TOO_LATE {
+            start = Some((now, unit.dts));
+        } else if due > now {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        unit.arrival = Instant::now();
+        unit.captured = Some(now_unix());
+        publisher.publish(unit)?;
+    }
+    Ok(())
+}
+
+fn now_unix() -> Wallclock {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wallclock::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

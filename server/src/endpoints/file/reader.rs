@@ -1,0 +1,177 @@
+//! Reads a file into units with times that run on from round to round.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use container::demux::{BoxHeader, Demuxer, FourCc, InputFormat, Mp4Index};
+use media::{AccessUnit, MediaTime, Timescale};
+use tokio::sync::mpsc::Sender;
+
+use crate::error::SourceError;
+
+pub(super) struct Reader {
+    pub(super) path: PathBuf,
+    pub(super) format: Option<InputFormat>,
+    pub(super) again: bool,
+}
+
+/// An index larger than this is no clip's: a day of 30 pictures a second has 20 MiB.
+const MAX_MOOV: u64 = 256 << 20;
+/// Top-level boxes looked at for the index.
+const MAX_BOXES: usize = 10_000;
+const READ: usize = 64 * 1_024;
+
+/// The receiver is gone: nobody wants more.
+struct Unwanted;
+
+impl Reader {
+    /// Sends every unit of the file, for ever if it is to be played again, until the receiver is gone.
+    pub(super) fn run(&self, units: &Sender<AccessUnit>) -> Result<(), SourceError> {
+        let what = || format!("file:{}", self.path.display());
+        let mut round = Round::new(units);
+        let mut played = true;
+        while played {
+            let file = File::open(&self.path).map_err(|e| SourceError::io(what(), e))?;
+            let index = match self.format {
+                None | Some(InputFormat::Mp4) => find_index(&file).map_err(|e| SourceError::io(what(), e))?,
+                Some(_) => None,
+            };
+            let result = match index {
+                Some(index) => by_index(&file, index, &mut round),
+                None => by_reading(file, self.format, &mut round),
+            };
+            match result {
+                Ok(Ok(())) => {}
+                Ok(Err(Unwanted)) => return Ok(()),
+                Err(problem) => return Err(SourceError::Media(format!("{}: {problem}", what()))),
+            }
+            // A file without a single unit would be read for ever at full speed.
+            played = self.again && round.end();
+        }
+        Ok(())
+    }
+}
+
+/// Shifts each round's times so that it follows the one before.
+struct Round<'s> {
+    units: &'s Sender<AccessUnit>,
+    shift: MediaTime,
+    first: Option<MediaTime>,
+    /// Where the next round may begin: the end of the longest track, each unit taken as long as the one before it.
+    until: MediaTime,
+    last: Vec<(media::TrackId, MediaTime)>,
+}
+
+impl<'s> Round<'s> {
+    fn new(units: &'s Sender<AccessUnit>) -> Self {
+        let zero = MediaTime::zero(Timescale::MICROS);
+        Self { units, shift: zero, first: None, until: zero, last: Vec::new() }
+    }
+
+    fn send(&mut self, mut unit: AccessUnit) -> Result<(), Unwanted> {
+        let first = *self.first.get_or_insert(unit.dts.rescale(Timescale::MICROS));
+        let place = |time: MediaTime| time.saturating_sub(first).saturating_add(self.shift);
+        unit.dts = place(unit.dts);
+        unit.pts = place(unit.pts);
+        let now = unit.dts.rescale(Timescale::MICROS);
+        let id = unit.track.id;
+        let length = match self.last.iter_mut().find(|(track, _)| *track == id) {
+            Some((_, last)) => now.saturating_sub(std::mem::replace(last, now)),
+            None => {
+                self.last.push((id, now));
+                MediaTime::zero(Timescale::MICROS)
+            }
+        };
+        self.until = self.until.max(now.saturating_add(length));
+        self.units.blocking_send(unit).map_err(|_| Unwanted)
+    }
+
+    /// Ends the round; `false` if there was nothing in it.
+    fn end(&mut self) -> bool {
+        self.shift = self.until;
+        self.last.clear();
+        self.first.take().is_some()
+    }
+}
+
+fn by_index(file: &File, index: Mp4Index, round: &mut Round<'_>) -> Result<Result<(), Unwanted>, String> {
+    let (samples, mut reader) = index.into_reader();
+    let mut buffer = Vec::new();
+    for sample in samples {
+        buffer.resize(sample.size as usize, 0);
+        match file.read_exact_at(&mut buffer, sample.offset) {
+            Ok(()) => {}
+            // Cut short: what is there is played.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+            Err(error) => return Err(error.to_string()),
+        }
+        if let Some(unit) = reader.unit(&sample, &buffer, Instant::now(), None)
+            && round.send(unit).is_err()
+        {
+            return Ok(Err(Unwanted));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn by_reading(
+    mut file: File,
+    format: Option<InputFormat>,
+    round: &mut Round<'_>,
+) -> Result<Result<(), Unwanted>, String> {
+    let mut demuxer = Demuxer::new(format);
+    let mut buffer = vec![0; READ];
+    let mut units = VecDeque::new();
+    loop {
+        let len = file.read(&mut buffer).map_err(|e| e.to_string())?;
+        let fed = match len {
+            0 => demuxer.finish(&mut units),
+            _ => demuxer.push(&buffer[..len], Instant::now(), None, &mut units),
+        };
+        for unit in units.drain(..) {
+            if round.send(unit).is_err() {
+                return Ok(Err(Unwanted));
+            }
+        }
+        fed.map_err(|e| e.to_string())?;
+        if len == 0 {
+            return Ok(Ok(()));
+        }
+    }
+}
+
+/// The index of an MP4 file that has one; `None` for other files and for movie fragments, which are read in order.
+fn find_index(file: &File) -> io::Result<Option<Mp4Index>> {
+    let len = file.metadata()?.len();
+    let mut offset = 0;
+    for _ in 0..MAX_BOXES {
+        let mut head = [0; 16];
+        let available = usize::try_from(len.saturating_sub(offset)).unwrap_or(head.len()).min(head.len());
+        if available < 8 {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut head[..available], offset)?;
+        let Ok(Some(header)) = BoxHeader::parse(&head[..available], offset) else { return Ok(None) };
+        if offset == 0 && header.kind != FourCc(*b"ftyp") {
+            return Ok(None);
+        }
+        let size = header.size.unwrap_or(len - offset);
+        if header.kind == FourCc(*b"moov") {
+            if size > MAX_MOOV || size > len - offset {
+                return Ok(None);
+            }
+            let mut moov = vec![0; usize::try_from(size).unwrap_or(0)];
+            file.read_exact_at(&mut moov, offset)?;
+            return Ok(Mp4Index::parse(&moov).ok().filter(|index| !index.is_fragmented()));
+        }
+        offset = match offset.checked_add(size) {
+            Some(next) if size >= 8 => next,
+            _ => return Ok(None),
+        };
+    }
+    Ok(None)
+}

@@ -1,0 +1,26 @@
+//! Where media enters or leaves: a folder each, and a line each in [`ENDPOINTS`].
+
+use crate::endpoint::Endpoint;
+
+pub mod exec;
+pub mod file;
+pub mod pages;
+pub mod robopipe;
+pub mod tcp;
+pub mod tcp_listen;
+pub mod test;
+pub mod udp;
+pub mod websocket;
+
+/// Every endpoint there is.
+pub const ENDPOINTS: &[&dyn Endpoint] = &[
+    &test::Test,
+    &exec::Exec,
+    &tcp::Tcp,
+    &tcp_listen::TcpListen,
+    &udp::Udp,
+    &file::File,
+    &websocket::WebSocket,
+    &robopipe::Robopipe,
+    &pages::Pages,
+];

@@ -1,0 +1,113 @@
+//! The pages: the wall at `/`, the player at `/{stream}/`, and what they are made of at `/assets/`.
+//!
+//! Everything is embedded in the program and asks nothing of any other server: it works on an isolated network.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::config::file::Section;
+use crate::endpoint::{Endpoint, Parts, Serve, StreamRoute};
+use crate::error::ConfigError;
+
+/// The pages.
+#[derive(Debug)]
+pub struct Pages;
+
+/// A file of `web/`, found by the build script.
+struct Asset {
+    path: &'static str,
+    mime: &'static str,
+    /// Quoted, as in the header.
+    etag: &'static str,
+    bytes: &'static [u8],
+}
+
+include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// Nothing from elsewhere, no inline script; other pages may frame the player, which is what embedding is.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
+     media-src 'self' blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
+     base-uri 'none'; frame-ancestors *";
+
+impl Endpoint for Pages {
+    fn name(&self) -> &'static str {
+        "pages"
+    }
+
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        if let Some(section) = section {
+            return Err(section.error("the pages have no settings"));
+        }
+        Ok(Box::new(|_| {
+            let routes = Router::new()
+                .route(
+                    "/",
+                    get(|headers: HeaderMap| async move { page("wall.html", &headers, StatusCode::OK) }),
+                )
+                .route("/firstlight-player.js", get(|headers: HeaderMap| async move { alias(&headers) }))
+                .route("/favicon.ico", get(|headers: HeaderMap| async move { asset("icon.svg", &headers) }))
+                .route(
+                    "/assets/{*path}",
+                    get(|Path(path): Path<String>, headers: HeaderMap| async move { asset(&path, &headers) }),
+                );
+            let player = StreamRoute {
+                tail: "",
+                needs_stream: false,
+                handler: Arc::new(|camera, request: Request| {
+                    Box::pin(async move {
+                        let status = if camera.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+                        page("player.html", request.headers(), status)
+                    })
+                }),
+            };
+            Parts { routes: Some(routes), stream_routes: vec![player] }
+        }))
+    }
+}
+
+fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+fn page(path: &str, request: &HeaderMap, status: StatusCode) -> Response {
+    let mut response = asset(path, request);
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = status;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// The player element's module under an address short enough to remember.
+fn alias(request: &HeaderMap) -> Response {
+    let mut response = asset("firstlight-player.js", request);
+    if response.status() == StatusCode::OK {
+        *response.body_mut() = "export * from \"./assets/firstlight-player.js\";\n".into();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    response
+}
+
+fn asset(path: &str, request: &HeaderMap) -> Response {
+    let Some(asset) = find(path) else {
+        return (StatusCode::NOT_FOUND, "no such file\n").into_response();
+    };
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == asset.etag);
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.bytes.into_response() };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.mime));
+    headers.insert(header::ETAG, HeaderValue::from_static(asset.etag));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Modules are fetched with CORS, and the element is made to be used by pages of other origins.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}

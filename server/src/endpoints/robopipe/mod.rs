@@ -1,0 +1,136 @@
+//! Robopipe's video socket: `/cameras/{mxid}/streams/{name}/video`, so that its players connect unchanged.
+//!
+//! Camera and sensor are the parts of a stream's name: `OAK1/CAM_A`; a one-part name is a camera whose sensor is
+//! `CAM_A`. This face owns no media logic: it maps the path onto a packaging.
+
+mod rendition;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use container::{Format, FormatOptions};
+use hub::{LagPolicy, PackagingKey, Stream};
+use serde::Deserialize;
+
+use self::rendition::Renditions;
+use crate::config::file::Section;
+use crate::endpoint::{Context, Endpoint, Parts, Serve};
+use crate::error::ConfigError;
+use crate::supervise::cameras::Camera;
+use crate::ws::handshake;
+use crate::ws::session::{self, Manners};
+
+/// Robopipe's face.
+#[derive(Debug)]
+pub struct Robopipe;
+
+/// `[robopipe]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// Give its players pictures that need no other: their old generation drops messages while it is busy.
+    intra_only: bool,
+    /// Pictures a second, if they should not be found by looking.
+    fps: Option<NonZeroU32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { intra_only: true, fps: None }
+    }
+}
+
+/// The old player appends the init segment and drops what comes while that is digested.
+const INIT_PAUSE: Duration = Duration::from_millis(20);
+/// As every WebSocket output.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The sensor of a camera with a one-part name.
+const DEFAULT_SENSOR: &str = "CAM_A";
+
+impl Endpoint for Robopipe {
+    fn name(&self) -> &'static str {
+        "robopipe"
+    }
+
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
+        Ok(Box::new(move |context| {
+            let face =
+                Arc::new(Face { settings, context: context.clone(), renditions: Renditions::default() });
+            let mut routes = Router::new();
+            for cameras in ["cameras", "camera"] {
+                for streams in ["streams", "sensors"] {
+                    let face = Arc::clone(&face);
+                    let path = format!("/{cameras}/{{mxid}}/{streams}/{{sensor}}/video");
+                    routes = routes.route(
+                        &path,
+                        get(
+                            move |Path((mxid, sensor)): Path<(String, String)>, request: Request| async move {
+                                face.open(&mxid, &sensor, request)
+                            },
+                        ),
+                    );
+                }
+            }
+            Parts { routes: Some(routes), stream_routes: Vec::new() }
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Face {
+    settings: Settings,
+    context: Context,
+    renditions: Renditions,
+}
+
+impl Face {
+    fn open(self: &Arc<Self>, mxid: &str, sensor: &str, request: Request) -> Response {
+        let Some(camera) = self.find(mxid, sensor) else {
+            return (StatusCode::NOT_FOUND, "null").into_response();
+        };
+        let (response, upgrade) = match handshake::accept(request, &self.context.origins) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refusal,
+        };
+        let face = Arc::clone(self);
+        self.context.tasks.spawn("robopipe-viewer", async move {
+            let Some(connection) = upgrade.connection().await else { return };
+            let stream = if face.settings.intra_only {
+                face.renditions.intra_only(&camera, &face.context)
+            } else {
+                Arc::clone(camera.stream())
+            };
+            let Some(frame_rate) = face.frame_rate(&stream).await else { return };
+            let format = Format::Robopipe { frame_rate };
+            let key = PackagingKey::new(format.name());
+            let options = FormatOptions { audio: false, ..FormatOptions::default() };
+            let subscription =
+                stream.subscribe_packaged(&key, LagPolicy::default(), || format.muxer(&options));
+            drop(stream);
+            let manners = Manners { control: false, init_pause: INIT_PAUSE, send_timeout: SEND_TIMEOUT };
+            session::run(connection, subscription, manners).await;
+        });
+        response
+    }
+
+    fn find(&self, mxid: &str, sensor: &str) -> Option<Arc<Camera>> {
+        let cameras = &self.context.cameras;
+        let two_parts = cameras.get(&format!("{mxid}/{sensor}"));
+        two_parts.or_else(|| cameras.get(mxid).filter(|_| sensor == DEFAULT_SENSOR))
+    }
+
+    /// The format counts time in pictures, so it must know how many make a second before the first: two are looked at.
+    async fn frame_rate(&self, stream: &Arc<Stream>) -> Option<NonZeroU32> {
+        if let Some(fps) = self.settings.fps {
+            return Some(fps);
+        }
+        rendition::frame_rate(stream).await
+    }
+}

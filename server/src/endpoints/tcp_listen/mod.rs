@@ -1,0 +1,109 @@
+//! A camera that connects to us and pushes (`rpicam-vid -o tcp://us:8000`).
+//!
+//! One camera at a time: a second one is turned away and the first goes on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use container::demux::InputFormat;
+use futures_core::future::BoxFuture;
+use hub::Publisher;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::file::Section;
+use crate::config::values::{Input, ListenAddress};
+use crate::endpoint::{Endpoint, Source};
+use crate::error::{ConfigError, SourceError};
+use crate::ingest::Ingest;
+use crate::net::listen;
+use crate::telemetry::Throttle;
+
+/// Cameras that connect.
+#[derive(Debug)]
+pub struct TcpListen;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    address: ListenAddress,
+    #[serde(default)]
+    format: Option<Input>,
+}
+
+#[derive(Debug)]
+struct TcpListenSource {
+    address: SocketAddr,
+    format: Option<InputFormat>,
+}
+
+impl Endpoint for TcpListen {
+    fn name(&self) -> &'static str {
+        "tcp-listen"
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["tcp-listen"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[r#""tcp-listen://:8000""#, r#"{ tcp-listen = { address = "0.0.0.0:8000", format = "mpegts" } }"#]
+    }
+
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        let place = spec.clone();
+        let spec = match spec.as_str() {
+            Some(url) => {
+                let address =
+                    url.trim_start_matches("tcp-listen://").parse().map_err(|e: String| place.error(e))?;
+                Spec { address, format: None }
+            }
+            None => spec.parse()?,
+        };
+        let address = *spec.address.0.first().ok_or_else(|| place.error("expected an address"))?;
+        Ok(Box::new(TcpListenSource { address, format: spec.format.map(|f| f.0) }))
+    }
+}
+
+impl Source for TcpListenSource {
+    fn label(&self) -> String {
+        format!("tcp-listen://{}", self.address)
+    }
+
+    fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(async move {
+            let label = self.label();
+            let work = async {
+                let listener = listen::tcp(self.address).map_err(|e| SourceError::io(&label, e))?;
+                let (camera, peer) = listener.accept().await.map_err(|e| SourceError::io(&label, e))?;
+                info!(stream = %publisher.stream().name(), %peer, "a camera connected");
+                let mut ingest = Ingest::new(publisher, self.format);
+                tokio::select! {
+                    result = ingest.pump(camera, &label) => result?,
+                    () = turn_away(&listener) => {}
+                }
+                Err(SourceError::Ended(format!("{label}: the camera at {peer} closed the connection")))
+            };
+            tokio::select! {
+                result = work => result,
+                () = stop.cancelled() => Ok(()),
+            }
+        })
+    }
+}
+
+async fn turn_away(listener: &TcpListener) {
+    let throttle = Throttle::new(Duration::from_secs(10));
+    loop {
+        match listener.accept().await {
+            Ok((_, peer)) => {
+                if let Some(held) = throttle.allow() {
+                    warn!(%peer, held, "a second camera was turned away");
+                }
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The running test camera: a thread that paints and encodes, and the task that publishes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use encode::{
+    AacEncoder, AacEncoderConfig, EncodeError, H264Encoder, H264EncoderConfig, OpusEncoder,
+    OpusEncoderConfig, Pcm,
+};
+use futures_core::future::BoxFuture;
+use hub::Publisher;
+use media::{AccessUnit, MediaTime, Timescale, Wallclock};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::pattern::Pattern;
+use super::{Sound, tone};
+use crate::endpoint::Source;
+use crate::error::SourceError;
+use crate::supervise::tasks;
+
+/// What the camera shows and how it is coded.
+#[derive(Debug, Clone)]
+pub(super) struct TestSource {
+    pub(super) video: H264EncoderConfig,
+    pub(super) sound: Option<Sound>,
+}
+
+/// Units between the encoder and the stream. When so many wait, the encoder waits, and drops the pictures it missed.
+const QUEUE: usize = 64;
+/// Pictures later than this are left out rather than made up for.
+const TOO_LATE: Duration = Duration::from_millis(500);
+
+impl Source for TestSource {
+    fn label(&self) -> String {
+        "test".to_owned()
+    }
+
+    fn run(
+        &self,
+        mut publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(async move {
+            let (sender, mut receiver) = mpsc::channel(QUEUE);
+            let keyframe = Arc::new(AtomicBool::new(false));
+            let name = publisher.stream().name().to_string();
+            let (settings, wanted) = (self.clone(), Arc::clone(&keyframe));
+            // Ends when the receiver is gone, which it is when this future is dropped.
+            let painting =
+                tasks::on_thread("test-pattern".to_owned(), move || settings.paint(&name, &wanted, &sender));
+            let publish = async {
+                while let Some(unit) = receiver.recv().await {
+                    publisher.publish(unit)?;
+                    if publisher.take_keyframe_request(Instant::now()) {
+                        keyframe.store(true, Ordering::Relaxed);
+                    }
+                }
+                Ok::<(), SourceError>(())
+            };
+            tokio::select! {
+                result = publish => result?,
+                () = stop.cancelled() => return Ok(()),
+            }
+            let painted = painting.await.map_err(|e| SourceError::io("test pattern", e))?;
+            painted.map_err(|e| SourceError::Media(format!("test pattern: {e}")))
+        })
+    }
+}
+
+enum AudioEncoder {
+    Aac(Box<AacEncoder>),
+    Opus(Box<OpusEncoder>),
+}
+
+impl AudioEncoder {
+    fn new(sound: Sound) -> Result<Self, EncodeError> {
+        Ok(match sound {
+            Sound::Aac => Self::Aac(Box::new(AacEncoder::new(&AacEncoderConfig::default())?)),
+            Sound::Opus => Self::Opus(Box::new(OpusEncoder::new(&OpusEncoderConfig::default())?)),
+        })
+    }
+
+    fn push(&mut self, pcm: Pcm<'_>, out: &mut Vec<AccessUnit>) -> Result<(), EncodeError> {
+        match self {
+            Self::Aac(encoder) => encoder.push(pcm, out),
+            Self::Opus(encoder) => encoder.push(pcm, out),
+        }
+    }
+}
+
+impl TestSource {
+    /// Paints, encodes and sends until the receiver is gone.
+    fn paint(
+        &self,
+        name: &str,
+        keyframe: &AtomicBool,
+        units: &mpsc::Sender<AccessUnit>,
+    ) -> Result<(), EncodeError> {
+        let (width, height, rate) = (self.video.width, self.video.height, self.video.frame_rate);
+        let mut pattern = Pattern::new(width, height, rate, name)?;
+        let mut encoder = H264Encoder::new(&self.video)?;
+        let mut audio = self.sound.map(AudioEncoder::new).transpose()?;
+        let mut audio_units = Vec::new();
+        let (start, start_wall) = (Instant::now(), unix_micros());
+        let mut samples: u64 = 0;
+        let mut pcm = Vec::new();
+        let mut number: u64 = 0;
+        loop {
+            let due = Duration::from_secs_f64(number as f64 / f64::from(rate));
+            let now = start.elapsed();
+            if now > due + TOO_LATE {
+                number = (now.as_secs_f64() * f64::from(rate)).ceil() as u64;
+                continue;
+            }
+            wait(due.saturating_sub(now));
+            if keyframe.swap(false, Ordering::Relaxed) {
+                encoder.request_keyframe();
+            }
+            let captured = Wallclock::from_unix_micros(unix_micros());
+            let picture = pattern.paint(captured, number);
+            let pts = MediaTime::from_duration(due, Timescale::VIDEO_90K);
+            // The sound of the time up to this picture goes ahead of it, so that it can ride in the same write.
+            if let Some(audio) = &mut audio {
+                let until = (due.as_secs_f64() * f64::from(tone::SAMPLE_RATE)) as u64;
+                let count = until.saturating_sub(samples).min(u64::from(tone::SAMPLE_RATE));
+                pcm.resize(count as usize * tone::CHANNELS, 0.0);
+                samples = until - count;
+                tone::fill(&mut pcm, start_wall, samples);
+                let block = Pcm {
+                    samples: &pcm,
+                    pts: MediaTime::new(samples as i64, Timescale::AUDIO_48K),
+                    arrival: Instant::now(),
+                    captured: Some(Wallclock::from_unix_micros(
+                        start_wall + (samples * 1_000_000 / 48_000) as i64,
+                    )),
+                };
+                audio.push(block, &mut audio_units)?;
+                samples = until;
+            }
+            let unit = encoder.encode(picture, pts, Instant::now(), Some(captured))?;
+            for mut unit in audio_units.drain(..).chain(unit) {
+                unit.arrival = Instant::now();
+                if units.blocking_send(unit).is_err() {
+                    return Ok(());
+                }
+            }
+            number += 1;
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // a thread of its own, whose work is to keep time
+fn wait(span: Duration) {
+    std::thread::sleep(span);
+}
+
+fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

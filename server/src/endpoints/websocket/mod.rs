@@ -1,0 +1,124 @@
+//! WebSocket outputs of every stream: `/{stream}/ws?format=…` (see `docs/ref/websocket.md`).
+//!
+//! Maps a request onto a packaging and a session; formats are `container`'s, sending is `ws`'s.
+
+mod query;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use container::Format;
+use hub::{LagPolicy, PackagingKey};
+use serde::Deserialize;
+use tracing::warn;
+
+use self::query::Query;
+use crate::config::file::Section;
+use crate::config::values::Span;
+use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRoute};
+use crate::error::ConfigError;
+use crate::supervise::cameras::Camera;
+use crate::telemetry::Throttle;
+use crate::ws::handshake;
+use crate::ws::session::{self, Manners};
+
+/// The WebSocket endpoint.
+#[derive(Debug)]
+pub struct WebSocket;
+
+/// `[websocket]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// A write without progress for this long ends the session.
+    send_timeout: Span,
+    /// A viewer further behind skips to a newer random access point, if there is one.
+    max_lag: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { send_timeout: Span(Duration::from_secs(10)), max_lag: Span(LagPolicy::default().max_lag) }
+    }
+}
+
+impl Endpoint for WebSocket {
+    fn name(&self) -> &'static str {
+        "websocket"
+    }
+
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
+        Ok(Box::new(move |context| {
+            let outputs = Arc::new(Outputs {
+                settings,
+                context: context.clone(),
+                reordered: Throttle::new(Duration::from_secs(60)),
+            });
+            // `ws` by name, and `ws/` as the jmuxer recipe's page finds it below its own address.
+            let stream_routes = ["ws", "ws/"].into_iter().map(|tail| StreamRoute {
+                tail,
+                needs_stream: true,
+                handler: handler(Arc::clone(&outputs)),
+            });
+            Parts { routes: None, stream_routes: stream_routes.collect() }
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Outputs {
+    settings: Settings,
+    context: Context,
+    reordered: Throttle,
+}
+
+fn handler(outputs: Arc<Outputs>) -> StreamHandler {
+    Arc::new(move |camera, request| {
+        let outputs = Arc::clone(&outputs);
+        Box::pin(async move {
+            match camera {
+                Some(camera) => outputs.open(&camera, request),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }
+        })
+    })
+}
+
+impl Outputs {
+    fn open(&self, camera: &Camera, request: Request) -> Response {
+        let query = match Query::parse(request.uri().query().unwrap_or_default()) {
+            Ok(query) => query,
+            Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        };
+        let (response, upgrade) = match handshake::accept(request, &self.context.origins) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refusal,
+        };
+        let stream = Arc::clone(camera.stream());
+        let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
+        let manners = Manners {
+            control: query.format == Format::Webcodecs,
+            init_pause: Duration::ZERO,
+            send_timeout: self.settings.send_timeout.0,
+        };
+        if !query.format.carries_reordering()
+            && stream.snapshot().reordered > 0
+            && let Some(held) = self.reordered.allow()
+        {
+            warn!(stream = %stream.name(), format = query.format.name(), held,
+                "the stream has B-frames, which this format cannot carry: pictures will jump; switch B-frames off in the encoder or use format=fmp4");
+        }
+        self.context.tasks.spawn("ws-viewer", async move {
+            let Some(connection) = upgrade.connection().await else { return };
+            let key = PackagingKey::new(query.key());
+            let subscription = stream.subscribe_packaged(&key, policy, || query.format.muxer(&query.options));
+            drop(stream);
+            session::run(connection, subscription, manners).await;
+        });
+        response
+    }
+}

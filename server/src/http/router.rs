@@ -1,0 +1,146 @@
+//! From a path to who answers it.
+//!
+//! A stream's name may have slashes, so the routes below it are matched from the end: `/OAK1/CAM_A/ws` is the tail
+//! `ws` of the stream `OAK1/CAM_A`. Fixed routes (`/api`, `/cameras`, …) come first; no stream may be named so that
+//! the two could meet (see [`name_conflict`]).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use hub::StreamName;
+
+use crate::endpoint::{Context, Parts, StreamRoute};
+use crate::http::api;
+
+/// First segments that are not streams.
+const RESERVED_ROOTS: &[&str] = &[
+    "api",
+    "assets",
+    "camera",
+    "cameras",
+    "connect",
+    "controller",
+    "docs",
+    "firstlight-player.js",
+    "health",
+    "metrics",
+    "openapi.json",
+    "rtcbot.js",
+    "socket.io",
+];
+/// Last segments that are not streams.
+const RESERVED_TAILS: &[&str] = &[
+    "index.m3u8",
+    "mjpeg",
+    "publish",
+    "snapshot.jpg",
+    "stream.flv",
+    "stream.mp4",
+    "stream.ts",
+    "whep",
+    "whip",
+    "ws",
+];
+
+/// Why a stream may not have this name, if so.
+pub fn name_conflict(name: &StreamName) -> Option<String> {
+    let first = name.as_str().split('/').next().unwrap_or_default();
+    let last = name.as_str().rsplit('/').next().unwrap_or_default();
+    if RESERVED_ROOTS.contains(&first) {
+        return Some(format!("/{first} is an address of the server's own; choose another name"));
+    }
+    RESERVED_TAILS
+        .contains(&last)
+        .then(|| format!("/{last} at the end is an address below each stream; choose another name"))
+}
+
+/// Puts all routes together.
+pub fn build(parts: Vec<Parts>, context: &Context) -> Router {
+    let mut router = api::routes(context);
+    let mut stream_routes = Vec::new();
+    for part in parts {
+        if let Some(routes) = part.routes {
+            router = router.merge(routes);
+        }
+        stream_routes.extend(part.stream_routes);
+    }
+    let stream_routes: Arc<[StreamRoute]> = stream_routes.into();
+    let context = context.clone();
+    router.fallback(move |request: Request| {
+        let (routes, context) = (Arc::clone(&stream_routes), context.clone());
+        async move { dispatch(&routes, &context, request).await }
+    })
+}
+
+async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let found = routes.iter().find_map(|route| Some((route, stream_of(&path, route.tail)?)));
+    let Some((route, name)) = found else {
+        return without_tail(&path, context, request.uri().query());
+    };
+    let camera = context.cameras.get(name.as_str());
+    if camera.is_none() && route.needs_stream {
+        return not_found(&format!("there is no stream named {name}\n"));
+    }
+    (route.handler)(camera, request).await
+}
+
+/// `/front` is the page `/front/`, whose relative addresses need the slash.
+fn without_tail(path: &str, context: &Context, query: Option<&str>) -> Response<Body> {
+    match context.cameras.get(path.trim_start_matches('/')) {
+        Some(camera) => {
+            let query = query.map(|q| format!("?{q}")).unwrap_or_default();
+            let location = HeaderValue::from_str(&format!("/{}/{query}", camera.stream().name()));
+            match location {
+                Ok(location) => {
+                    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response()
+                }
+                Err(_) => not_found("no such address\n"),
+            }
+        }
+        None => not_found("there is no stream and no page at this address\n"),
+    }
+}
+
+/// The stream's name if `path` is `/{name}/{tail}`.
+fn stream_of(path: &str, tail: &str) -> Option<StreamName> {
+    let name = path.strip_prefix('/')?.strip_suffix(tail)?.strip_suffix('/')?;
+    StreamName::new(name).ok()
+}
+
+/// A 404 with a sentence.
+pub fn not_found(text: &str) -> Response<Body> {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.to_owned())
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_what_stands_before_the_tail() {
+        let name = |path, tail| stream_of(path, tail).map(|n| n.to_string());
+        assert_eq!(name("/front/ws", "ws").as_deref(), Some("front"));
+        assert_eq!(name("/OAK1/CAM_A/ws", "ws").as_deref(), Some("OAK1/CAM_A"));
+        assert_eq!(name("/front/ws/", "ws/").as_deref(), Some("front"));
+        assert_eq!(name("/front/", "").as_deref(), Some("front"));
+        assert_eq!(name("/ws", "ws"), None);
+        assert_eq!(name("/frontws", "ws"), None);
+        assert_eq!(name("/../ws", "ws"), None);
+        assert_eq!(name("/", ""), None);
+    }
+
+    #[test]
+    fn names_that_would_hide_an_address_are_refused() {
+        for name in ["api", "cameras/x", "health", "front/ws", "a/b/whep"] {
+            assert!(name_conflict(&StreamName::new(name).unwrap()).is_some(), "{name}");
+        }
+        assert!(name_conflict(&StreamName::new("front").unwrap()).is_none());
+        assert!(name_conflict(&StreamName::new("ws/front").unwrap()).is_none());
+    }
+}

@@ -1,0 +1,5 @@
+//! Sockets and who may use them.
+
+pub mod address;
+pub mod listen;
+pub mod origin;

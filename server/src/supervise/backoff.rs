@@ -1,0 +1,55 @@
+//! How long to wait before trying again.
+
+use std::time::Duration;
+
+/// Doubles from a quarter of a second to ten seconds, each with up to a quarter of jitter so that a hundred cameras
+/// behind one switch do not come back in the same millisecond.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(10);
+
+impl Backoff {
+    /// The wait after one more failure; `random` is any number.
+    pub fn next(&mut self, random: u64) -> Duration {
+        let base = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        let jitter = base.as_micros() as u64 / 4;
+        base - Duration::from_micros(random % jitter.max(1))
+    }
+
+    /// It worked: the next failure starts over.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_cap_and_start_over_after_success() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<u128> = (0..8).map(|_| backoff.next(0).as_millis()).collect();
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        backoff.reset();
+        assert_eq!(backoff.next(0).as_millis(), 250);
+    }
+
+    #[test]
+    fn jitter_shortens_by_less_than_a_quarter() {
+        for random in [0, 1, 77_777, u64::MAX] {
+            let wait = Backoff::default().next(random);
+            assert!(wait <= FIRST && wait > FIRST * 3 / 4, "{wait:?}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Every stream with what fills it and how that is going.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use hub::{Hub, HubError, RingLimits, Stream, StreamName};
+use tokio::sync::watch;
+
+/// How a camera is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nobody watches; the source is off.
+    Idle,
+    /// The source was started and has sent nothing usable yet.
+    Starting,
+    /// Pictures (or sound) flow.
+    Live,
+    /// The source failed and is tried again; the reason in words.
+    Reconnecting(String),
+    /// The stream has no source of its own and waits for a publisher.
+    Waiting,
+}
+
+impl State {
+    /// Its name in the API.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Live => "live",
+            Self::Reconnecting(_) => "reconnecting",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// One stream, its source's label and state.
+#[derive(Debug)]
+pub struct Camera {
+    stream: Arc<Stream>,
+    label: Option<String>,
+    /// Not shown on the wall: made by another stream's viewers, as a rendition is.
+    hidden: bool,
+    state: watch::Sender<State>,
+    starts: std::sync::atomic::AtomicU64,
+    meter: Mutex<Meter>,
+}
+
+/// Rates over the last second or so.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rates {
+    /// Bits per second, all tracks.
+    pub bits_per_second: f64,
+    /// Pictures per second.
+    pub pictures_per_second: f64,
+}
+
+#[derive(Debug)]
+struct Meter {
+    at: Instant,
+    bytes: u64,
+    pictures: u64,
+    rates: Rates,
+}
+
+impl Camera {
+    /// The stream.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// What fills it, for people; `None` if it waits for a publisher.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// Whether lists leave it out.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// How it is doing; `Starting` becomes `Live` with the first usable unit.
+    pub fn state(&self) -> State {
+        let state = self.state.borrow().clone();
+        match state {
+            State::Starting | State::Waiting if self.stream.snapshot().live => State::Live,
+            other => other,
+        }
+    }
+
+    /// How often its source was started.
+    pub fn starts(&self) -> u64 {
+        self.starts.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        if state == State::Starting {
+            self.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.state.send_replace(state);
+    }
+
+    /// Rates since the last time somebody asked, at least a second ago.
+    pub fn rates(&self) -> Rates {
+        let snapshot = self.stream.snapshot();
+        let now = Instant::now();
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.duration_since(meter.at);
+        if passed >= Duration::from_secs(1) {
+            let per_second = |count: u64| count as f64 / passed.as_secs_f64();
+            meter.rates = Rates {
+                bits_per_second: per_second(snapshot.bytes.saturating_sub(meter.bytes)) * 8.0,
+                pictures_per_second: per_second(snapshot.pictures.saturating_sub(meter.pictures)),
+            };
+            meter.at = now;
+            meter.bytes = snapshot.bytes;
+            meter.pictures = snapshot.pictures;
+        }
+        meter.rates
+    }
+}
+
+/// All cameras of the server.
+#[derive(Debug, Default)]
+pub struct Cameras {
+    hub: Hub,
+    by_name: RwLock<BTreeMap<StreamName, Arc<Camera>>>,
+}
+
+impl Cameras {
+    /// Adds a stream.
+    ///
+    /// # Errors
+    /// [`HubError::Exists`] if the name is taken.
+    pub fn add(
+        &self,
+        name: StreamName,
+        label: Option<String>,
+        hidden: bool,
+    ) -> Result<Arc<Camera>, HubError> {
+        let stream = self.hub.create(name.clone(), RingLimits::default())?;
+        let first = if label.is_some() { State::Idle } else { State::Waiting };
+        let camera = Arc::new(Camera {
+            stream,
+            label,
+            hidden,
+            state: watch::Sender::new(first),
+            starts: std::sync::atomic::AtomicU64::new(0),
+            meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
+        });
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&camera));
+        Ok(camera)
+    }
+
+    /// The camera of that name.
+    pub fn get(&self, name: &str) -> Option<Arc<Camera>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All that lists show, by name.
+    pub fn list(&self) -> Vec<Arc<Camera>> {
+        let all = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter(|camera| !camera.hidden).cloned().collect()
+    }
+
+    /// Ends every subscription of every stream.
+    pub fn close(&self) {
+        self.hub.close(hub::Reason::Shutdown);
+    }
+}

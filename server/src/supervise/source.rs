@@ -1,0 +1,143 @@
+//! Starts a source when somebody watches, stops it when nobody does, tries again when it fails.
+//!
+//! All retry lives here. Viewers notice nothing but the gap: the stream and their subscriptions outlive the source.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::backoff::Backoff;
+use super::cameras::{Camera, State};
+use crate::endpoint::Source;
+
+/// When a source runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Only while somebody watches (and `linger` after); always, if false.
+    pub on_demand: bool,
+    /// How long it stays warm after the last viewer left.
+    pub linger: Duration,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { on_demand: true, linger: Duration::from_secs(10) }
+    }
+}
+
+/// A run that was live this long was a good one: the next failure starts the back-off over.
+const GOOD_RUN: Duration = Duration::from_secs(5);
+/// A source that was told to stop may say goodbye to its camera this long; then it is dropped.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a run ended.
+enum Ended {
+    Unwanted,
+    Shutdown,
+    Failed(String),
+}
+
+/// Looks after one camera's source until `stop`.
+pub async fn supervise(
+    camera: Arc<Camera>,
+    source: Arc<dyn Source>,
+    demand: Demand,
+    stop: CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    let mut viewers = camera.stream().demand();
+    loop {
+        if demand.on_demand && *viewers.borrow_and_update() == 0 {
+            camera.set_state(State::Idle);
+            backoff.reset();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wanted(&mut viewers), if demand.on_demand => {}
+            () = std::future::ready(()), if !demand.on_demand => {}
+        }
+        camera.set_state(State::Starting);
+        let started = Instant::now();
+        let name = camera.stream().name();
+        match run_once(&camera, source.as_ref(), demand, &stop, &mut viewers).await {
+            Ended::Shutdown => return,
+            Ended::Unwanted => info!(stream = %name, "nobody watches any more: source stopped"),
+            Ended::Failed(reason) => {
+                if started.elapsed() >= GOOD_RUN {
+                    backoff.reset();
+                }
+                let wait = backoff.next(random());
+                // The first failures are news, the hundredth of the same kind is not.
+                if backoff.failures() <= 5 || backoff.failures().is_power_of_two() {
+                    let failures = backoff.failures();
+                    warn!(stream = %name, %reason, failures, retry_in_ms = wait.as_millis() as u64, "source failed");
+                }
+                camera.set_state(State::Reconnecting(reason));
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                    () = unwanted(&mut viewers, demand.linger), if demand.on_demand => {}
+                }
+            }
+        }
+    }
+}
+
+async fn run_once(
+    camera: &Camera,
+    source: &dyn Source,
+    demand: Demand,
+    stop: &CancellationToken,
+    viewers: &mut watch::Receiver<usize>,
+) -> Ended {
+    let publisher = match camera.stream().publish() {
+        Ok(publisher) => publisher,
+        Err(error) => return Ended::Failed(error.to_string()),
+    };
+    info!(stream = %camera.stream().name(), source = %source.label(), "source starts");
+    let end = stop.child_token();
+    let mut run = source.run(publisher, end.clone());
+    let ended = tokio::select! {
+        result = &mut run => {
+            let reason = result.map_or_else(|e| e.to_string(), |()| "the source ended".to_owned());
+            return if stop.is_cancelled() { Ended::Shutdown } else { Ended::Failed(reason) };
+        }
+        () = unwanted(viewers, demand.linger), if demand.on_demand => Ended::Unwanted,
+        () = stop.cancelled() => Ended::Shutdown,
+    };
+    end.cancel();
+    if tokio::time::timeout(GOODBYE, &mut run).await.is_err() {
+        warn!(stream = %camera.stream().name(), "source did not stop in time and was dropped");
+    }
+    ended
+}
+
+/// Until somebody watches.
+async fn wanted(viewers: &mut watch::Receiver<usize>) {
+    // The sender lives in the stream, which the camera holds; were it gone, nobody could ever watch.
+    if viewers.wait_for(|count| *count > 0).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Until nobody has watched for `linger`.
+async fn unwanted(viewers: &mut watch::Receiver<usize>, linger: Duration) {
+    loop {
+        if viewers.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(linger) => return,
+            _ = viewers.wait_for(|count| *count > 0) => {}
+        }
+    }
+}
+
+/// Enough randomness to spread retries; std seeds each hasher differently.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

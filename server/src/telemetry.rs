@@ -1,0 +1,64 @@
+//! Logs: structured, one line an event, on standard error.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging. `filter` is a level or a filter of the form `info,firstlight=debug`.
+///
+/// # Errors
+/// The filter is not understood.
+pub fn start(filter: &str, json: bool) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| format!("log filter {filter:?}: {e}"))?;
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Fails only if logging was started before, as tests in one process do: the first one stays.
+    let _ = if json { log.json().try_init() } else { log.try_init() };
+    Ok(())
+}
+
+/// Lets a recurring event through at most so often, and counts what it held back.
+#[derive(Debug)]
+pub struct Throttle {
+    every: Duration,
+    started: Instant,
+    /// Milliseconds since `started` from which the next one is let through.
+    open_at: AtomicU64,
+    held: AtomicU64,
+}
+
+impl Throttle {
+    /// At most one event each `every`.
+    pub fn new(every: Duration) -> Self {
+        Self { every, started: Instant::now(), open_at: AtomicU64::new(0), held: AtomicU64::new(0) }
+    }
+
+    /// `Some(how many were held back since the last one)` if this event may be logged.
+    pub fn allow(&self) -> Option<u64> {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let open_at = self.open_at.load(Ordering::Relaxed);
+        let next = now.saturating_add(u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX));
+        let won = now >= open_at
+            && self.open_at.compare_exchange(open_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if won {
+            Some(self.held.swap(0, Ordering::Relaxed))
+        } else {
+            self.held.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recurring_event_is_logged_once_and_counted() {
+        let throttle = Throttle::new(Duration::from_secs(3_600));
+        assert_eq!(throttle.allow(), Some(0));
+        assert_eq!(throttle.allow(), None);
+        assert_eq!(throttle.held.load(Ordering::Relaxed), 1);
+    }
+}
