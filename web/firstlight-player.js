@@ -62,7 +62,7 @@ export class FirstlightPlayer extends HTMLElement {
     document.addEventListener("visibilitychange", () => this.#visibility(), { signal });
     window.addEventListener("online", () => this.#session?.retryNow(), { signal });
     for (const gesture of ["pointerdown", "keydown"]) {
-      document.addEventListener(gesture, () => this.#blocked && this.#unblock(), { signal, capture: true });
+      document.addEventListener(gesture, (event) => this.#gesture(event), { signal, capture: true });
     }
     this.addEventListener("keydown", (event) => this.#key(event), { signal });
     this.#paused = this.getAttribute("autoplay") === "off";
@@ -170,6 +170,12 @@ export class FirstlightPlayer extends HTMLElement {
   }
   set muted(value) {
     this.toggleAttribute("muted", value);
+    if (!value && this.#blocked) this.#unblock();
+  }
+
+  /** Whether the browser keeps the sound back until the viewer touches the page. */
+  get soundBlocked() {
+    return this.#blocked;
   }
 
   /** 0 to 1. */
@@ -241,7 +247,12 @@ export class FirstlightPlayer extends HTMLElement {
     this.#tell("volumechange", null);
   }
 
-  /** The viewer touched the page: sound may start now. */
+  /** The viewer touched the page: sound may start now. What is about sound itself decides for itself. @param {Event} event */
+  #gesture(event) {
+    if (!this.#blocked || (event instanceof KeyboardEvent && event.key === "m")) return;
+    if (!event.composedPath().some((at) => at instanceof HTMLElement && at.dataset.sound !== undefined)) this.#unblock();
+  }
+
   #unblock() {
     this.#blocked = false;
     this.#session?.setSound(true, this.#volume);

@@ -94,6 +94,8 @@ function place() {
 /** @param {boolean} gone */
 function away(gone) {
   byId("origin").textContent = location.origin;
+  grid.classList.toggle("stale", gone);
+  byId("facts").hidden = gone;
   byId("unreachable").hidden = !gone || streams !== null;
   byId("away").hidden = !gone || streams === null;
   if (byId("away").textContent === "") byId("away").textContent = "The server does not answer. Trying again every second.";

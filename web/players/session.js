@@ -43,6 +43,7 @@ export class Session {
   #retry = 0;
   #lastMedia = 0;
   #lastShown = 0;
+  /** Moment the next connection received its first media, or 0. */
   #started = 0;
   #watch;
 
@@ -108,14 +109,15 @@ export class Session {
     const transport = this.#choose();
     if (!transport) return this.#view.state("unsupported", this.#noWay());
     const Kind = transport === "webcodecs" ? WebCodecsConnection : MseConnection;
-    this.#lastMedia = this.#started = performance.now();
+    this.#lastMedia = performance.now();
+    this.#started = 0;
     /** @type {Connection} */
     const connection = new Kind(
       this.#address,
       {
         shown: () => this.#shown(connection),
         tracks: (tracks) => this.#view.tracks(tracks),
-        media: () => (this.#lastMedia = performance.now()),
+        media: () => this.#media(connection),
         failed: (failure) => this.#failed(connection, failure),
         soundBlocked: () => this.#view.soundBlocked(),
       },
@@ -156,6 +158,12 @@ export class Session {
     const reasons = [...this.#avoided].map(([transport, { message }]) => `${NAMES[transport]} ${message}`);
     if (this.#wanted === "webcodecs" && !webcodecsAvailable()) return "WebCodecs needs https (or localhost) and a recent browser";
     return reasons.join("; ") || "this browser has neither WebCodecs nor Media Source Extensions";
+  }
+
+  /** @param {Connection} connection */
+  #media(connection) {
+    this.#lastMedia = performance.now();
+    if (connection === this.#next) this.#started ||= this.#lastMedia;
   }
 
   /** @param {Connection} connection */
@@ -214,7 +222,8 @@ export class Session {
     if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
     if (stream.state !== "live" && stream.state !== "idle") {
       this.#view.state(stream.state, stream.reason);
-    } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST) {
+    } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST && (stream.fps >= 1 || stream.state === "idle")) {
+      // Others get pictures, this connection does not.
       const silent = this.#next ?? this.current;
       silent?.close();
       if (silent) this.#failed(silent, { kind: "stalled", message: "nothing arrives any more" });
@@ -227,7 +236,7 @@ export class Session {
     const silent = performance.now() - this.#lastMedia;
     if (silent > SILENCE && (this.#next || this.#alive)) this.#tellWhy(null);
     else if (this.#alive) this.#view.state("live", null);
-    if (this.#next && !this.#alive && silent < SILENCE && performance.now() - this.#started > FIRST_PICTURE) {
+    if (this.#next && !this.#alive && silent < SILENCE && this.#started && performance.now() - this.#started > FIRST_PICTURE) {
       const failure = /** @type {Failure} */ ({ kind: "decode", message: "shows no picture of what arrives" });
       this.#next.close();
       this.#failed(this.#next, failure);

@@ -149,11 +149,13 @@ export class WebCodecsConnection {
   /** @param {TrackInfo[]} tracks */
   async #configure(tracks) {
     if (this.#over) return;
+    const before = JSON.stringify(this.#tracks.find((t) => t.kind === "video"));
     this.#tracks = tracks;
     this.#host.tracks(tracks);
     const video = tracks.find((t) => t.kind === "video");
     const audio = tracks.find((t) => t.kind === "audio");
     this.#sound.configure(audio ?? null);
+    if (this.#config && JSON.stringify(video) === before) return; // only the sound changed
     this.#config = null;
     if (!video) return audio ? undefined : this.#settle();
     /** @type {VideoDecoderConfig} */

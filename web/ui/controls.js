@@ -13,10 +13,12 @@ export function controls(player) {
   const bar = document.createElement("div");
   bar.className = "bar";
   bar.setAttribute("part", "controls");
+  const silent = () => player.muted || player.soundBlocked;
   const play = button("Pause (space)", "pause", () => (player.paused ? player.play() : player.pause()));
   const live = button("Jump to live (l)", null, () => (player.paused ? player.play() : player.jumpToLive()));
   live.className = "live";
-  const mute = button("Sound (m)", "silent", () => (player.muted = !player.muted));
+  const mute = button("Sound (m)", "silent", () => (player.muted = !silent()));
+  mute.dataset.sound = "";
   const volume = document.createElement("input");
   Object.assign(volume, { type: "range", min: "0", max: "1", step: "0.01", ariaLabel: "Volume" });
   volume.oninput = () => {
@@ -37,21 +39,27 @@ export function controls(player) {
 
   const update = () => {
     face(play, player.paused ? "play" : "pause", player.paused ? "Play (space)" : "Pause (space)");
-    face(mute, player.muted ? "silent" : "sound", player.muted ? "Turn the sound on (m)" : "Turn the sound off (m)");
+    face(mute, silent() ? "silent" : "sound", silent() ? "Turn the sound on (m)" : "Turn the sound off (m)");
     mute.hidden = volume.hidden = player.tracks.length > 0 && !player.tracks.some((t) => t.kind === "audio");
-    volume.value = player.muted ? "0" : String(player.volume);
+    volume.value = silent() ? "0" : String(player.volume);
     live.dataset.state = player.state;
     live.textContent = WORDS[player.state];
   };
   const stop = quiet(player, bar);
+  const twice = (/** @type {Event} */ event) => !event.composedPath().includes(bar) && toggleFull(player);
+  player.addEventListener("dblclick", twice);
   update();
-  return { bar, update, close: stop };
+  const close = () => {
+    stop();
+    player.removeEventListener("dblclick", twice);
+  };
+  return { bar, update, close };
 }
 
 /** What a key does to a player; true if it did something. @param {Player} player @param {string} key */
 export function command(player, key) {
   if (key === " ") player.paused ? player.play() : player.pause();
-  else if (key === "m") player.muted = !player.muted;
+  else if (key === "m") player.muted = !(player.muted || player.soundBlocked);
   else if (key === "f") toggleFull(player);
   else if (key === "s") save(player);
   else if (key === "l") player.paused ? player.play() : player.jumpToLive();

@@ -14,6 +14,7 @@ export class Veil {
     this.#hint.className = "hint";
     this.#hint.textContent = "Tap for sound";
     this.#hint.onclick = unblock;
+    this.#hint.dataset.sound = "";
     this.#hint.hidden = true;
   }
 
