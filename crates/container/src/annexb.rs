@@ -84,6 +84,20 @@ impl PictureWriter {
         before + unit.data.len() + self.trailer.len()
     }
 
+    /// The parameter sets between two delimiters, in place of a picture; nothing where the stream has none.
+    pub(crate) fn write_no_picture(&self, out: &mut Vec<u8>) {
+        if !self.parameter_sets.is_empty() {
+            out.put_slice(&DELIMITER);
+            out.put_slice(&self.parameter_sets);
+            out.put_slice(&DELIMITER);
+        }
+    }
+
+    /// Bytes that `write_no_picture` adds.
+    pub(crate) const fn no_picture_size(&self) -> usize {
+        if self.parameter_sets.is_empty() { 0 } else { self.parameter_sets.len() + 2 * DELIMITER.len() }
+    }
+
     pub(crate) fn write(&self, unit: &AccessUnit, out: &mut Vec<u8>) -> Result<(), MuxError> {
         if unit.random_access {
             out.put_slice(&self.parameter_sets);

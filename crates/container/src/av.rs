@@ -4,7 +4,10 @@
 //! jmuxer knows no other time than the durations it is given, in whole milliseconds, one for the pictures and the
 //! sound of a message alike. Invariant: the sum of the durations of all messages with pictures follows the decoding
 //! times of the pictures, and the sum of those with sound follows the sound, whatever was rounded before: the error is
-//! carried, never dropped. Where one duration cannot serve both, the sound gets a message of its own.
+//! carried, never dropped. Where one duration cannot serve both, some sound gets a message of its own.
+//!
+//! jmuxer 2.0.5 throws a message away when it finds no ADTS frame or no NAL unit in it. So a picture waits for sound to
+//! go with (see `Grouper::paired`), and sound alone is followed by parameter sets, which play for no time.
 
 use std::collections::VecDeque;
 
@@ -50,6 +53,7 @@ impl EnvelopeWriter {
         };
         let pictures = of_kind(video, MediaKind::Video);
         let size: usize = pictures.clone().map(|unit| self.pictures.size(unit)).sum();
+        let size = if size == 0 { self.pictures.no_picture_size() } else { size };
         let mut bytes = Vec::with_capacity(4 + audio_size + size);
         bytes.put_u16_le(duration);
         bytes.put_u16_le(audio_length);
@@ -61,13 +65,22 @@ impl EnvelopeWriter {
         for unit in pictures {
             self.pictures.write(unit, &mut bytes)?;
         }
+        if of_kind(video, MediaKind::Video).next().is_none() {
+            self.pictures.write_no_picture(&mut bytes);
+        }
         let group = if video.is_empty() { audio } else { video };
         out.extend(self.tracks.chunk(group, None, bytes.into()));
         Ok(())
     }
 
-    /// A message, or as many as the length field asks for, of sound alone.
-    fn write_sound(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
+    /// A message, or as many as the length field asks for, of sound alone, which plays for `millis` in all.
+    fn write_sound(
+        &mut self,
+        group: &[AccessUnit],
+        millis: i64,
+        out: &mut VecDeque<Chunk>,
+    ) -> Result<(), MuxError> {
+        let end = self.audio.played + millis;
         let mut rest = group;
         while !rest.is_empty() {
             let mut size = 0;
@@ -76,17 +89,18 @@ impl EnvelopeWriter {
                 size <= usize::from(u16::MAX)
             });
             let (now, later) = rest.split_at(fits.count().max(1));
+            let part = self.audio.played + (end - self.audio.played) * length(now) / length(rest);
+            let duration = self.audio.play_until(part);
+            self.write_message(duration, now, &[], out)?;
             rest = later;
-            if let Some(end) = self.audio.end(of_kind(now, MediaKind::Audio)) {
-                let duration = self.audio.play_until(end);
-                self.write_message(duration, now, &[], out)?;
-            }
         }
         Ok(())
     }
 }
 
 impl GroupWriter for EnvelopeWriter {
+    const PAIRED: bool = true;
+
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac => true,
@@ -102,19 +116,29 @@ impl GroupWriter for EnvelopeWriter {
 
     fn write(&mut self, group: &[AccessUnit], out: &mut VecDeque<Chunk>) -> Result<(), MuxError> {
         let Some(video_end) = self.video.end(of_kind(group, MediaKind::Video)) else {
-            return self.write_sound(group, out);
+            let end = self.audio.end(of_kind(group, MediaKind::Audio)).unwrap_or(0);
+            return self.write_sound(group, end - self.audio.played, out);
         };
         let duration = self.video.play_until(video_end);
-        let sound: usize = of_kind(group, MediaKind::Audio).map(|unit| ADTS_HEADER + unit.data.len()).sum();
-        if let Some(audio_end) = self.audio.end(of_kind(group, MediaKind::Audio)) {
-            let strays = audio_end - (self.audio.played + i64::from(duration));
-            if strays.abs() > TOLERANCE || sound > usize::from(u16::MAX) {
-                self.write_message(duration, &[], group, out)?;
-                return self.write_sound(group, out);
-            }
-            self.audio.played += i64::from(duration);
+        let Some(audio_end) = self.audio.end(of_kind(group, MediaKind::Audio)) else {
+            return self.write_message(duration, &[], group, out);
+        };
+        self.audio.played += i64::from(duration);
+        let is_sound = |unit: &AccessUnit| unit.track.kind() == MediaKind::Audio;
+        let first = group.iter().position(is_sound).unwrap_or(0);
+        let last = group.iter().rposition(is_sound).unwrap_or(0);
+        let lag = audio_end - self.audio.played;
+        let size: usize = of_kind(group, MediaKind::Audio).map(|unit| ADTS_HEADER + unit.data.len()).sum();
+        if first < last && (lag > TOLERANCE || size > usize::from(u16::MAX)) {
+            self.write_sound(&group[first..last], lag, out)?;
+            self.write_message(duration, &group[last..=last], group, out)
+        } else if lag > LOST {
+            self.audio.played -= i64::from(duration);
+            self.write_message(duration, &[], group, out)?;
+            self.write_sound(&group[last..=last], lag + i64::from(duration), out)
+        } else {
+            self.write_message(duration, group, group, out)
         }
-        self.write_message(duration, group, group, out)
     }
 }
 
@@ -165,6 +189,10 @@ fn likely_micros(parameters: &CodecParameters) -> i64 {
     }
 }
 
+fn length(units: &[AccessUnit]) -> i64 {
+    i64::try_from(units.len()).unwrap_or(i64::MAX)
+}
+
 fn micros(time: MediaTime) -> i64 {
     time.ticks_in(Timescale::MICROS)
 }
@@ -184,13 +212,17 @@ pub(crate) fn adts_header(
 
 pub(crate) const ADTS_HEADER: usize = 7;
 
-/// Milliseconds by which sound may be off in a message it shares with pictures: a little over one unit of AAC, which is
-/// what the sound that rides with a picture varies by.
+/// Milliseconds by which sound may lag in a message it shares with pictures: a little over one unit of AAC, which is what
+/// the sound that rides with a picture varies by.
 const TOLERANCE: i64 = 30;
+
+/// A lag that is worth a picture: sound was away and came back.
+const LOST: i64 = 200;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annexb::DELIMITER;
     use crate::samples::{aac, mux, opus, picture, sound, video};
     use crate::{Format, FormatOptions};
 
@@ -198,7 +230,9 @@ mod tests {
     fn read(chunk: &Chunk) -> (u16, usize, usize) {
         let [d0, d1, a0, a1, rest @ ..] = &chunk.bytes[..] else { panic!("too short") };
         let audio = usize::from(u16::from_le_bytes([*a0, *a1]));
-        (u16::from_le_bytes([*d0, *d1]), audio, rest.len() - audio)
+        // Parameter sets between delimiters are no picture.
+        let video = if rest[audio..].starts_with(&DELIMITER) { 0 } else { rest.len() - audio };
+        (u16::from_le_bytes([*d0, *d1]), audio, video)
     }
 
     fn envelopes(units: &[AccessUnit]) -> Vec<(u16, usize, usize)> {
@@ -215,15 +249,17 @@ mod tests {
             sound(&a, 21, 20),
             picture(&v, 40, false, 10),
             picture(&v, 80, false, 10),
+            picture(&v, 120, false, 10),
+            sound(&a, 125, 20),
         ];
-        assert_eq!(envelopes(&units), [(33, 0, 14), (47, 54, 14), (40, 0, 14)]);
+        assert_eq!(envelopes(&units), [(33, 27, 14), (47, 27, 14), (80, 27, 28)]);
     }
 
     /// Pictures and AAC as a camera gives them for `seconds`, ordered by time.
     fn presentation(seconds: i64, pictures_per_second: i64) -> Vec<AccessUnit> {
         let (v, a) = (video(), aac());
         let pictures = (0..seconds * pictures_per_second).map(|n| {
-            let mut unit = picture(&v, 0, n == 0, 5);
+            let mut unit = picture(&v, 0, false, 5);
             unit.dts = MediaTime::new(n * 90_000 / pictures_per_second, v.timescale);
             unit.pts = unit.dts;
             unit
@@ -249,13 +285,13 @@ mod tests {
                     sounds = (sounds.0 + i64::from(duration), sounds.1 + frames);
                     let true_millis = sounds.1 * 1_024_000 / 48_000;
                     let strays = sounds.0 - true_millis;
-                    assert!(
-                        strays.abs() <= TOLERANCE + 1,
-                        "{sounds:?} strays {strays} ms at {pictures_per_second}"
-                    );
+                    // Sound goes with the picture after it: up to a picture and a unit of sound apart, and never more.
+                    let bound = 1_000 / pictures_per_second + 22;
+                    assert!(strays.abs() <= bound, "{sounds:?} strays {strays} ms at {pictures_per_second}");
                 }
                 if video > 0 {
-                    pictures = (pictures.0 + i64::from(duration), pictures.1 + 1);
+                    pictures =
+                        (pictures.0 + i64::from(duration), pictures.1 + i64::try_from(video / 9).unwrap());
                     let true_millis = pictures.1 * 1_000 / pictures_per_second;
                     // How long the first picture lasts nobody knows before the second.
                     assert!(
@@ -264,7 +300,8 @@ mod tests {
                     );
                 }
             }
-            assert_eq!(pictures.1, 3_600 * pictures_per_second);
+            // The last pictures wait for sound.
+            assert!((0..4).contains(&(3_600 * pictures_per_second - pictures.1)));
         }
     }
 
@@ -276,7 +313,7 @@ mod tests {
         let envelopes = envelopes(&units);
         assert_eq!(
             envelopes.iter().map(|e| (e.1, e.2 > 0)).collect::<Vec<_>>(),
-            [(0, true), (8 * 8_007, false), (4 * 8_007, false)]
+            [(8 * 8_007, false), (3 * 8_007, false), (8_007, true)]
         );
     }
 

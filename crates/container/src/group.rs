@@ -1,7 +1,8 @@
 //! Which access units share one message.
 //!
 //! Every message costs each viewer one write, and writes are what a server's time goes into; so sound, which comes in
-//! small units, rides in the message of the next picture. A picture itself is never held back for that.
+//! small units, rides in the message of the next picture. A picture itself is never held back for that, but where a
+//! format's readers cannot do with a picture alone.
 //!
 //! Invariant: a group that holds a random access point of the video begins with it, and sound that waited goes behind
 //! it, so a viewer who starts at that message misses no sound. Within a track the order of units is kept.
@@ -43,19 +44,36 @@ impl Grouping {
 #[derive(Debug)]
 pub(crate) struct Grouper {
     grouping: Grouping,
+    /// A picture is to have sound with it.
+    paired: bool,
     video_leads: bool,
+    has_audio: bool,
     held: Vec<AccessUnit>,
     held_bytes: usize,
 }
 
 impl Grouper {
     pub(crate) const fn new(grouping: Grouping) -> Self {
-        Self { grouping, video_leads: false, held: Vec::new(), held_bytes: 0 }
+        Self {
+            grouping,
+            paired: false,
+            video_leads: false,
+            has_audio: false,
+            held: Vec::new(),
+            held_bytes: 0,
+        }
     }
 
-    /// Whether the stream has pictures, which then decide the boundaries.
-    pub(crate) const fn set_video_leads(&mut self, video_leads: bool) {
-        self.video_leads = video_leads;
+    /// For formats whose readers lose a picture that comes without sound: [`Grouping::RideOnVideo`] then lets it wait
+    /// for the next sound, 300 ms at most.
+    pub(crate) fn paired(grouping: Grouping) -> Self {
+        Self { paired: true, ..Self::new(grouping) }
+    }
+
+    /// Which kinds the stream has; pictures, if any, decide the boundaries.
+    pub(crate) const fn set_kinds(&mut self, video: bool, audio: bool) {
+        self.video_leads = video;
+        self.has_audio = audio;
     }
 
     /// Takes a unit in and calls `emit` for each group that is complete by it: none, one or two.
@@ -67,6 +85,24 @@ impl Grouper {
         let picture = unit.track.kind() == MediaKind::Video;
         match self.grouping {
             Grouping::EveryUnit => emit(std::slice::from_ref(unit)),
+            Grouping::RideOnVideo if picture && self.paired && self.has_audio && !self.holds_sound() => {
+                self.hold(unit);
+                if self.spans(MAX_PAIRING) || self.is_full() {
+                    let later = self.split_before_random_access();
+                    let flushed = self.flush(&mut emit);
+                    self.held = later;
+                    flushed.and(self.flush(emit))
+                } else {
+                    Ok(())
+                }
+            }
+            Grouping::RideOnVideo if !picture && !self.held.is_empty() && !self.holds_sound() => {
+                let later = self.split_before_random_access();
+                self.hold(unit);
+                let flushed = self.flush(emit);
+                self.held = later;
+                flushed
+            }
             Grouping::RideOnVideo if picture && self.held.is_empty() => emit(std::slice::from_ref(unit)),
             Grouping::RideOnVideo if picture => {
                 // Leading the message: see the invariant.
@@ -98,6 +134,12 @@ impl Grouper {
         result
     }
 
+    /// Takes away what is held from a random access point on, unless all is: that has to begin a group of its own.
+    fn split_before_random_access(&mut self) -> Vec<AccessUnit> {
+        let at = self.held.iter().position(|unit| unit.random_access).unwrap_or(0);
+        if at == 0 { Vec::new() } else { self.held.split_off(at) }
+    }
+
     fn hold(&mut self, unit: &AccessUnit) {
         self.held_bytes += unit.data.len();
         self.held.push(unit.clone());
@@ -115,6 +157,11 @@ impl Grouper {
         last.dts.saturating_sub(same_track.dts) >= MediaTime::from_duration(limit, Timescale::MICROS)
     }
 
+    /// Whether sound is what waits; with [`Grouping::RideOnVideo`] only one kind does at a time.
+    fn holds_sound(&self) -> bool {
+        self.held.first().is_some_and(|unit| unit.track.kind() == MediaKind::Audio)
+    }
+
     const fn is_full(&self) -> bool {
         self.held.len() >= MAX_UNITS || self.held_bytes >= MAX_BYTES
     }
@@ -122,6 +169,9 @@ impl Grouper {
 
 /// How long sound may wait for a picture.
 const MAX_HOLD: Duration = Duration::from_millis(100);
+
+/// How long a picture that must not be alone may wait for sound: ffmpeg puts up to 170 ms of sound into one PES packet.
+const MAX_PAIRING: Duration = Duration::from_millis(300);
 
 /// Units in one message at most: far above any sensible window, a bound against a source that stands still in time.
 const MAX_UNITS: usize = 512;
@@ -139,7 +189,7 @@ mod tests {
     /// The groups that come of `units`, each as its units' times with a letter for the kind.
     fn groups(grouping: Grouping, video_leads: bool, units: &[AccessUnit]) -> Vec<Vec<String>> {
         let mut grouper = Grouper::new(grouping);
-        grouper.set_video_leads(video_leads);
+        grouper.set_kinds(video_leads, true);
         let mut groups = Vec::new();
         for unit in units {
             let Ok(()) = grouper.push(unit, |group| {
@@ -189,6 +239,32 @@ mod tests {
         let a = aac();
         let units = [sound(&a, 0, 9), sound(&a, 20, 9)];
         assert_eq!(groups(Grouping::RideOnVideo, false, &units), [["a0"], ["a20"]]);
+    }
+
+    #[test]
+    fn a_picture_that_must_not_be_alone_waits_for_sound() {
+        let (v, a) = (video(), aac());
+        let mut grouper = Grouper::paired(Grouping::RideOnVideo);
+        grouper.set_kinds(true, true);
+        let mut units: Vec<_> = (0..4).map(|n| picture(&v, n * 16, n == 0 || n == 3, 9)).collect();
+        units.insert(2, sound(&a, 20, 9));
+        units.push(sound(&a, 50, 9));
+        units.push(sound(&a, 51, 9));
+        units.extend((0..5).map(|n| picture(&v, 64 + n * 75, false, 9)));
+        let mut groups = Vec::new();
+        for unit in &units {
+            let Ok(()) = grouper.push(unit, |group| {
+                groups.push(group.iter().map(name).collect::<Vec<_>>());
+                Ok::<_, Infallible>(())
+            });
+        }
+        let expected: [&[&str]; 4] = [
+            &["v0", "v16", "a20"],
+            &["v32", "a50"],
+            &["v48", "a51"],
+            &["v64", "v139", "v214", "v289", "v364"],
+        ];
+        assert_eq!(groups, expected);
     }
 
     #[test]

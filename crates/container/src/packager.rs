@@ -60,6 +60,9 @@ impl Tracks {
 
 /// A format: turns whole groups of units into chunks.
 pub(crate) trait GroupWriter: Send {
+    /// Whether its readers lose a picture that comes without sound, if the stream has both.
+    const PAIRED: bool = false;
+
     /// Whether the format has a place for this codec.
     fn carries(codec: Codec) -> bool;
 
@@ -94,7 +97,11 @@ impl<W: GroupWriter> Packager<W> {
             writer,
             video: options.video,
             audio: options.audio,
-            grouper: Grouper::new(options.grouping),
+            grouper: if W::PAIRED {
+                Grouper::paired(options.grouping)
+            } else {
+                Grouper::new(options.grouping)
+            },
             tracks: Tracks::default(),
             next_tracks: None,
             reordered: false,
@@ -133,7 +140,7 @@ impl<W: GroupWriter> Packager<W> {
             self.started = false;
         }
         if !self.started {
-            self.grouper.set_video_leads(self.tracks.video.is_some());
+            self.grouper.set_kinds(self.tracks.video.is_some(), self.tracks.audio.is_some());
             if self.reordered {
                 self.writer.start(&self.tracks)?;
             } else {
