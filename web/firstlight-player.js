@@ -140,6 +140,11 @@ export class FirstlightPlayer extends HTMLElement {
     return this.#reason;
   }
 
+  /** False once the stream is known to carry no sound. */
+  get mayHaveSound() {
+    return !this.#tracksKnown || this.tracks.some((t) => t.kind === "audio");
+  }
+
   get paused() {
     return this.#paused;
   }
@@ -217,9 +222,9 @@ export class FirstlightPlayer extends HTMLElement {
           for (const other of [...this.#stage.children]) if (other !== surface) other.remove();
           followPictureInPicture(surface);
         },
-        tracks: (tracks) => {
+        tracks: (tracks, complete) => {
           this.tracks = tracks;
-          this.#tracksKnown = true;
+          this.#tracksKnown = complete;
           this.#refresh();
         },
         trouble: (message, transport) => this.#tell("error", { message, transport }),

@@ -36,6 +36,8 @@ interface PlayerHost {
   tracks(tracks: TrackInfo[]): void;
   /** Media arrived. */
   media(): void;
+  /** It cannot follow the stream any further and plays out what it has; a fresh connection is wanted. */
+  outgrown(): void;
   /** It is over; called once, never after `close`. */
   failed(failure: Failure): void;
   /** The browser forbids sound until the viewer touches the page. */

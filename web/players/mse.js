@@ -3,7 +3,8 @@
  *
  * Works where WebCodecs does not (plain http in a local network, older browsers). The buffer ahead is kept as small as
  * this browser's decoder bears: it grows when playback starves and shrinks slowly again. What is behind by little is
- * caught up by playing at most 1.1 times as fast, what is behind by more than a second by a jump.
+ * caught up by playing at most 1.1 times as fast, what is behind by more than a second by a jump. A sound track costs
+ * 120 ms even when it is muted, so it is left out until it is wanted.
  *
  * A message that begins with `ftyp` is a new initialization segment and is appended like any other.
  */
@@ -27,18 +28,23 @@ export class MseConnection {
   /** @type {SourceBuffer | null} */
   #buffer = null;
   #mime = "";
+  /** The kinds of track the source buffer was made for: MSE lets it have no others. */
+  #kinds = "";
+  #outgrown = false;
+  #catching = false;
   /** @type {ArrayBuffer[]} */
   #queue = [];
   #queued = 0;
   #url = URL.createObjectURL(this.#source);
   #settled = false;
   #over = false;
-  #target = TARGET_LEAST;
+  #least = LEAST_SILENT;
+  #target = LEAST_SILENT;
   #timer;
   #bytes = 0;
   #quality = { total: 0, dropped: 0 };
 
-  /** @param {import("./address.js").Address} address @param {PlayerHost} host @param {{ audio: boolean }} options */
+  /** @param {import("./address.js").Address} address @param {PlayerHost} host @param {{ audio: boolean }} options `audio`: with a sound track */
   constructor(address, host, { audio }) {
     this.#host = host;
     const video = this.surface;
@@ -109,6 +115,7 @@ export class MseConnection {
     this.#bytes += data.byteLength;
     this.#queued += data.byteLength;
     this.#host.media();
+    if (this.#outgrown) return;
     if (this.#queued > QUEUE_MOST) return this.#fail("stalled", "the browser takes no more media");
     this.#queue.push(data);
     this.#feed();
@@ -143,6 +150,15 @@ export class MseConnection {
     const tracks = tracksOf(segment);
     const mime = `${tracks.some((t) => t.kind === "video") ? "video" : "audio"}/mp4; codecs="${tracks.map((t) => t.codec)}"`;
     this.#host.tracks(tracks);
+    const kinds = tracks.map((t) => t.kind).sort().join();
+    if (!this.#kinds) this.#target = this.#least = kinds.includes("audio") ? LEAST_WITH_SOUND : LEAST_SILENT;
+    this.#kinds ||= kinds;
+    if (kinds !== this.#kinds) {
+      this.#outgrown = true;
+      this.#queue = [];
+      this.#host.outgrown();
+      return false;
+    }
     if (mime === this.#mime) return true;
     if (!Source?.isTypeSupported(mime)) {
       this.#fail("unsupported", `does not play ${tracks.map((t) => codecName(t.codec)).join(" with ")} in this browser`);
@@ -192,21 +208,23 @@ export class MseConnection {
     if (!this.#settled || !video.buffered.length) return;
     const last = video.buffered.length - 1;
     const behind = this.#behind;
-    this.#target = Math.max(TARGET_LEAST, this.#target - 0.0005);
+    this.#target = Math.max(this.#least, this.#target - SHRINK);
     if (behind > this.#target + JUMP || video.currentTime < video.buffered.start(last) - 0.05) return this.jumpToLive();
     if (video.paused) this.#play();
     const excess = behind - this.#target;
-    const rate = excess > 0.03 ? 1 + Math.min(0.1, excess / 2) : excess < -0.03 && behind < 0.05 ? 0.97 : 1;
+    this.#catching = excess > (this.#catching ? 0.02 : 0.1);
+    const rate = this.#catching ? 1 + Math.min(0.1, 0.02 + excess / 3) : 1;
     if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;
   }
 
   #starved() {
-    if (this.#settled) this.#target = Math.min(TARGET_MOST, this.#target * 1.3);
+    if (this.#settled) this.#target = Math.min(TARGET_MOST, Math.max(this.#target * 1.25, this.#behind + 0.1));
   }
 
   #settle() {
     if (this.#settled || this.#over || this.surface.readyState < 2) return;
     this.#settled = true;
+    if (this.#behind > this.#target + 0.15) this.jumpToLive(); // the backlog since the last random access point
     this.#host.shown();
   }
 
@@ -232,7 +250,11 @@ export class MseConnection {
   }
 }
 
-const TARGET_LEAST = 0.08;
+const LEAST_SILENT = 0.08;
+/** Chromium starves at 130 ms once a sound track is there, and then plays half a second behind. */
+const LEAST_WITH_SOUND = 0.2;
+/** Seconds in each tenth of a second: a depth once needed is given up in minutes. */
+const SHRINK = 0.0001;
 const TARGET_MOST = 0.6;
 const JUMP = 1;
 const KEEP_MOST = 20;

@@ -3,7 +3,7 @@
  *
  * A picture is due at `pts + base + delay`. `base` is the least (arrival − pts) of the last seconds, that is the path's
  * own delay; `delay` is a jitter buffer just as deep as arrivals have lately been late, at most 50 ms for pictures alone.
- * With sound, sound sets the pace: it needs what its own arrivals and the sound card need, and pictures stay 30 ms ahead of
+ * With sound, sound sets the pace: it needs what its own arrivals and the sound card need, and pictures stay 40 ms ahead of
  * it (sound may trail that much unnoticed), at most 50 ms.
  *
  * Time is an argument (ms). Invariant: both delays shrink by at most 1 % of real time, so that sound keeps its pitch.
@@ -83,7 +83,7 @@ const WINDOW = 2000;
 const JUMP = 1000;
 const PICTURE_MOST = 50;
 const SOUND_MOST = 400;
-const SOUND_TRAILS = 30;
+const SOUND_TRAILS = 40;
 const SOUND_TRAILS_MOST = 50;
 const CUSHION = 15;
 const SLEW = 0.01;

@@ -17,7 +17,7 @@ import { WebCodecsConnection, webcodecsAvailable } from "./webcodecs.js";
  * @property {(state: PlayerState, reason: string | null) => void} state
  * @property {(connection: Connection, previous: Connection | null) => void} show
  * @property {(surface: HTMLElement) => void} attach
- * @property {(tracks: TrackInfo[]) => void} tracks
+ * @property {(tracks: TrackInfo[], complete: boolean) => void} tracks `complete`: no track was left out of what is sent
  * @property {(message: string, transport: Transport) => void} trouble
  * @property {() => void} soundBlocked
  */
@@ -37,6 +37,10 @@ export class Session {
   /** @type {Map<Transport, { until: number, wait: number, kind: string, message: string }>} */
   #avoided = new Map();
   #sound = { muted: true, volume: 1 };
+  /** The stream is known to have no picture. */
+  #soundOnly = false;
+  /** Whether the last connection was made with a sound track. */
+  #withSound = false;
   #hidden = false;
   #stopped = false;
   #attempts = 0;
@@ -82,6 +86,8 @@ export class Session {
   setSound(muted, volume) {
     this.#sound = { muted, volume };
     this.current?.setSound(muted, volume);
+    const made = this.#next ?? this.current;
+    if (made?.transport === "mse" && this.#wantsSound("mse") !== this.#withSound) this.retryNow();
   }
 
   /** @param {boolean} hidden */
@@ -111,22 +117,29 @@ export class Session {
     const Kind = transport === "webcodecs" ? WebCodecsConnection : MseConnection;
     this.#lastMedia = performance.now();
     this.#started = 0;
+    this.#withSound = this.#wantsSound(transport);
     /** @type {Connection} */
     const connection = new Kind(
       this.#address,
       {
         shown: () => this.#shown(connection),
-        tracks: (tracks) => this.#view.tracks(tracks),
+        tracks: (tracks) => this.#view.tracks(tracks, connection.transport === "webcodecs" || this.#withSound),
         media: () => this.#media(connection),
         failed: (failure) => this.#failed(connection, failure),
         soundBlocked: () => this.#view.soundBlocked(),
+        outgrown: () => this.retryNow(),
       },
-      { audio: this.#audio },
+      { audio: this.#withSound },
     );
     this.#next = connection;
     connection.setHidden(this.#hidden);
     if (!this.#alive) connection.setSound(this.#sound.muted, this.#sound.volume);
     this.#view.attach(connection.surface);
+  }
+
+  /** Media Source pays for a sound track in latency even when muted. @param {Transport} transport */
+  #wantsSound(transport) {
+    return this.#audio && (transport === "webcodecs" || !this.#sound.muted || this.#soundOnly);
   }
 
   /** The first transport not avoided; the one avoided the shortest if all are. @returns {Transport | null} */
@@ -220,6 +233,10 @@ export class Session {
     if (this.#stopped || (this.#alive && performance.now() - this.#lastMedia < SILENCE)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
     if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
+    if (stream.tracks.length > 0 && !stream.tracks.some((t) => t.kind === "video") && !this.#soundOnly) {
+      this.#soundOnly = true;
+      if (!this.#withSound) return this.retryNow();
+    }
     if (stream.state !== "live" && stream.state !== "idle") {
       this.#view.state(stream.state, stream.reason);
     } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST && (stream.fps >= 1 || stream.state === "idle")) {

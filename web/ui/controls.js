@@ -40,7 +40,7 @@ export function controls(player) {
   const update = () => {
     face(play, player.paused ? "play" : "pause", player.paused ? "Play (space)" : "Pause (space)");
     face(mute, silent() ? "silent" : "sound", silent() ? "Turn the sound on (m)" : "Turn the sound off (m)");
-    mute.hidden = volume.hidden = player.tracks.length > 0 && !player.tracks.some((t) => t.kind === "audio");
+    mute.hidden = volume.hidden = !player.mayHaveSound;
     volume.value = silent() ? "0" : String(player.volume);
     live.dataset.state = player.state;
     live.textContent = WORDS[player.state];
