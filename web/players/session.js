@@ -46,6 +46,8 @@ export class Session {
   #attempts = 0;
   #retry = 0;
   #lastMedia = 0;
+  /** The longest pause between messages lately: some cameras send a picture every few seconds. */
+  #usualGap = 0;
   #lastShown = 0;
   /** Moment the next connection received its first media, or 0. */
   #started = 0;
@@ -104,6 +106,11 @@ export class Session {
     this.#attempts = 0;
     this.#drop();
     if (!this.#stopped) this.#connect();
+  }
+
+  /** Whether media has been missing for longer than this stream's pauses explain. */
+  get #silent() {
+    return performance.now() - this.#lastMedia > Math.max(SILENCE, this.#usualGap * 2);
   }
 
   get #alive() {
@@ -175,7 +182,9 @@ export class Session {
 
   /** @param {Connection} connection */
   #media(connection) {
-    this.#lastMedia = performance.now();
+    const now = performance.now();
+    this.#usualGap = Math.max(Math.min(now - this.#lastMedia, 15_000), this.#usualGap * 0.95);
+    this.#lastMedia = now;
     if (connection === this.#next) this.#started ||= this.#lastMedia;
   }
 
@@ -230,7 +239,7 @@ export class Session {
   async #tellWhy(failure) {
     if (failure) this.#view.state(this.#lastShown ? "reconnecting" : "starting", failure.message);
     const { server, stream } = await askServer(this.#address);
-    if (this.#stopped || (this.#alive && performance.now() - this.#lastMedia < SILENCE)) return;
+    if (this.#stopped || (this.#alive && !this.#silent)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
     if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
     if (stream.tracks.length > 0 && !stream.tracks.some((t) => t.kind === "video") && !this.#soundOnly) {
@@ -244,16 +253,18 @@ export class Session {
       const silent = this.#next ?? this.current;
       silent?.close();
       if (silent) this.#failed(silent, { kind: "stalled", message: "nothing arrives any more" });
+    } else if (!failure && this.#alive && this.#silent) {
+      this.#view.state("reconnecting", "the camera sends nothing");
     }
   }
 
   /** Once a second: media that stopped or never came. */
   #look() {
     if (this.#hidden) return;
-    const silent = performance.now() - this.#lastMedia;
-    if (silent > SILENCE && (this.#next || this.#alive)) this.#tellWhy(null);
+    const silent = this.#silent;
+    if (silent && (this.#next || this.#alive)) this.#tellWhy(null);
     else if (this.#alive) this.#view.state("live", null);
-    if (this.#next && !this.#alive && silent < SILENCE && this.#started && performance.now() - this.#started > FIRST_PICTURE) {
+    if (this.#next && !this.#alive && !silent && this.#started && performance.now() - this.#started > FIRST_PICTURE) {
       const failure = /** @type {Failure} */ ({ kind: "decode", message: "shows no picture of what arrives" });
       this.#next.close();
       this.#failed(this.#next, failure);
