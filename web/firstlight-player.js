@@ -8,7 +8,7 @@
 import { readClock } from "./clock-code.js";
 import { Address } from "./players/address.js";
 import { askServerClock, unixNow } from "./players/server-clock.js";
-import { Session } from "./players/session.js";
+import { Session, discard } from "./players/session.js";
 import { command, controls } from "./ui/controls.js";
 import { followPictureInPicture, inPictureInPicture, openPictureInPicture } from "./ui/picture-in-picture.js";
 import { css } from "./ui/player-style.js";
@@ -198,7 +198,7 @@ export class FirstlightPlayer extends HTMLElement {
 
   #restart() {
     this.#stop();
-    this.#stage.replaceChildren();
+    for (const surface of [...this.#stage.children]) discard(surface);
     this.tracks = [];
     this.#tracksKnown = false;
     this.#address = this.src ? new Address(this.src, this.baseURI) : null;
@@ -219,7 +219,7 @@ export class FirstlightPlayer extends HTMLElement {
         },
         show: ({ surface }) => {
           surface.classList.add("shown");
-          for (const other of [...this.#stage.children]) if (other !== surface) other.remove();
+          for (const other of [...this.#stage.children]) if (other !== surface) discard(other);
           followPictureInPicture(surface);
         },
         tracks: (tracks, complete) => {
@@ -233,9 +233,9 @@ export class FirstlightPlayer extends HTMLElement {
           this.#refresh();
         },
       },
-      { transport: this.transport, audio: this.getAttribute("audio") !== "off" },
+      { transport: this.transport, audio: this.getAttribute("audio") !== "off", sound: { muted: this.muted, volume: this.#volume } },
     );
-    this.#sound();
+    this.#refresh();
     if (document.hidden) this.#visibility();
   }
 

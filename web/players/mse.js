@@ -56,7 +56,10 @@ export class MseConnection {
     video.addEventListener("waiting", () => this.#starved());
     video.addEventListener("timeupdate", () => this.#settle());
     video.requestVideoFrameCallback?.(() => this.#settle());
-    this.#source.addEventListener("sourceopen", () => this.#feed());
+    this.#source.addEventListener("sourceopen", () => {
+      URL.revokeObjectURL(this.#url);
+      this.#feed();
+    });
     this.#timer = setInterval(() => this.#steer(), 100);
     this.#socket = openSocket(address.socket("fmp4", audio ? {} : { audio: 0 }), {
       message: (data) => typeof data !== "string" && this.#message(data),
@@ -69,7 +72,6 @@ export class MseConnection {
     clearInterval(this.#timer);
     this.#socket.close();
     this.surface.pause();
-    URL.revokeObjectURL(this.#url);
   }
 
   jumpToLive() {

@@ -36,7 +36,7 @@ export class Session {
   #wanted;
   /** @type {Map<Transport, { until: number, wait: number, kind: string, message: string }>} */
   #avoided = new Map();
-  #sound = { muted: true, volume: 1 };
+  #sound;
   /** The stream is known to have no picture. */
   #soundOnly = false;
   /** Whether the last connection was made with a sound track. */
@@ -55,9 +55,10 @@ export class Session {
 
   /**
    * @param {import("./address.js").Address} address @param {View} view
-   * @param {{ transport: "auto" | Transport, audio: boolean }} options
+   * @param {{ transport: "auto" | Transport, audio: boolean, sound: { muted: boolean, volume: number } }} options
    */
-  constructor(address, view, { transport, audio }) {
+  constructor(address, view, { transport, audio, sound }) {
+    this.#sound = sound;
     this.#address = address;
     this.#view = view;
     this.#audio = audio;
@@ -120,6 +121,7 @@ export class Session {
   #connect() {
     clearTimeout(this.#retry);
     const transport = this.#choose();
+    if (!transport && this.#alive) return this.#view.trouble(this.#noWay(), /** @type {Transport} */ (this.#wanted));
     if (!transport) return this.#view.state("unsupported", this.#noWay());
     const Kind = transport === "webcodecs" ? WebCodecsConnection : MseConnection;
     this.#lastMedia = performance.now();
@@ -273,9 +275,17 @@ export class Session {
 
   #drop() {
     this.#next?.close();
-    this.#next?.surface.remove();
+    if (this.#next) discard(this.#next.surface);
     this.#next = null;
   }
+}
+
+/** Takes a surface away; a video gives its decoder back now rather than when it is collected. @param {Element} surface */
+export function discard(surface) {
+  surface.remove();
+  if (!(surface instanceof HTMLVideoElement)) return;
+  surface.removeAttribute("src");
+  surface.load();
 }
 
 /** @type {Record<Transport, string>} */
