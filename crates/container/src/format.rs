@@ -112,9 +112,26 @@ impl Format {
         }
     }
 
-    /// Format and options as text that differs wherever the output would: the key of a packaging.
+    /// Format and options as text that differs wherever the output would: the key of a packaging, as users write it.
     pub fn key(self, options: &FormatOptions) -> String {
-        format!("{self:?} {options:?}")
+        let mut key = self.name().to_owned();
+        if let Self::Robopipe { frame_rate } = self {
+            key.push_str(&format!("&fps={frame_rate}"));
+        }
+        match options.grouping {
+            Grouping::RideOnVideo => {}
+            Grouping::EveryUnit => key.push_str("&group_ms=0"),
+            Grouping::Window(window) => key.push_str(&format!("&group_ms={}", window.as_millis())),
+        }
+        for (on, off) in [(options.video, "&video=0"), (options.audio, "&audio=0")] {
+            if !on {
+                key.push_str(off);
+            }
+        }
+        if options.ending == Ending::None {
+            key.push_str("&ending=none");
+        }
+        key
     }
 }
 

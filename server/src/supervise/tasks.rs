@@ -86,21 +86,22 @@ impl Drop for Living {
     }
 }
 
-/// Runs blocking work (an encoder's loop) on a thread of its own, and gives what it returns.
+/// Starts blocking work (an encoder's loop) on a thread of its own, at once; the future gives what it returns.
 ///
-/// The thread must watch a stop signal of its owner; this future's drop does not end it.
-///
-/// # Errors
-/// If the system has no thread left, or the work panicked.
+/// The thread must watch a sign of its owner's end, as a channel that is closed; dropping this future does not end it. The future
+/// fails if the system has no thread left, or the work panicked.
 #[allow(clippy::disallowed_methods)] // the one place
-pub async fn on_thread<T: Send + 'static>(
+pub fn on_thread<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> T + Send + 'static,
-) -> std::io::Result<T> {
+) -> impl Future<Output = std::io::Result<T>> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name(name).spawn(move || {
+    let started = std::thread::Builder::new().name(name).spawn(move || {
         // The receiver is gone only if the owner was dropped; then nobody wants the result.
         let _ = sender.send(work());
-    })?;
-    receiver.await.map_err(|_| std::io::Error::other("the thread panicked"))
+    });
+    async move {
+        started?;
+        receiver.await.map_err(|_| std::io::Error::other("the thread panicked"))
+    }
 }

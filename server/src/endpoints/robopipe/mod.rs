@@ -109,8 +109,8 @@ impl Face {
             };
             let Some(frame_rate) = face.frame_rate(&stream).await else { return };
             let format = Format::Robopipe { frame_rate };
-            let key = PackagingKey::new(format.name());
             let options = FormatOptions { audio: false, ..FormatOptions::default() };
+            let key = PackagingKey::new(format.key(&options));
             let subscription =
                 stream.subscribe_packaged(&key, LagPolicy::default(), || format.muxer(&options));
             drop(stream);

@@ -10,7 +10,7 @@ use encode::{
 };
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use media::{AccessUnit, MediaTime, Timescale, Wallclock};
+use media::{AccessUnit, MediaTime, Timescale, Track, Wallclock};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,11 @@ impl Source for TestSource {
             let painting =
                 tasks::on_thread("test-pattern".to_owned(), move || settings.paint(&name, &wanted, &sender));
             let publish = async {
-                while let Some(unit) = receiver.recv().await {
-                    publisher.publish(unit)?;
+                while let Some(made) = receiver.recv().await {
+                    match made {
+                        Made::Tracks(tracks) => publisher.set_tracks(tracks),
+                        Made::Unit(unit) => publisher.publish(unit)?,
+                    }
                     if publisher.take_keyframe_request(Instant::now()) {
                         keyframe.store(true, Ordering::Relaxed);
                     }
@@ -69,6 +72,13 @@ impl Source for TestSource {
     }
 }
 
+/// What the encoding thread sends.
+enum Made {
+    /// All tracks there will be, before the first unit: the sound's first unit comes later than the first picture.
+    Tracks(Vec<Arc<Track>>),
+    Unit(AccessUnit),
+}
+
 enum AudioEncoder {
     Aac(Box<AacEncoder>),
     Opus(Box<OpusEncoder>),
@@ -80,6 +90,13 @@ impl AudioEncoder {
             Sound::Aac => Self::Aac(Box::new(AacEncoder::new(&AacEncoderConfig::default())?)),
             Sound::Opus => Self::Opus(Box::new(OpusEncoder::new(&OpusEncoderConfig::default())?)),
         })
+    }
+
+    fn track(&self) -> &Arc<Track> {
+        match self {
+            Self::Aac(encoder) => encoder.track(),
+            Self::Opus(encoder) => encoder.track(),
+        }
     }
 
     fn push(&mut self, pcm: Pcm<'_>, out: &mut Vec<AccessUnit>) -> Result<(), EncodeError> {
@@ -96,7 +113,7 @@ impl TestSource {
         &self,
         name: &str,
         keyframe: &AtomicBool,
-        units: &mpsc::Sender<AccessUnit>,
+        units: &mpsc::Sender<Made>,
     ) -> Result<(), EncodeError> {
         let (width, height, rate) = (self.video.width, self.video.height, self.video.frame_rate);
         let mut pattern = Pattern::new(width, height, rate, name)?;
@@ -140,9 +157,16 @@ impl TestSource {
                 samples = until;
             }
             let unit = encoder.encode(picture, pts, Instant::now(), Some(captured))?;
+            if let Some(unit) = unit.as_ref().filter(|_| number == 0) {
+                let sound = audio.as_ref().map(|audio| Arc::clone(audio.track()));
+                let tracks = std::iter::once(Arc::clone(&unit.track)).chain(sound).collect();
+                if units.blocking_send(Made::Tracks(tracks)).is_err() {
+                    return Ok(());
+                }
+            }
             for mut unit in audio_units.drain(..).chain(unit) {
                 unit.arrival = Instant::now();
-                if units.blocking_send(unit).is_err() {
+                if units.blocking_send(Made::Unit(unit)).is_err() {
                     return Ok(());
                 }
             }

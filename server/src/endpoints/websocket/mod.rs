@@ -114,7 +114,7 @@ impl Outputs {
         }
         self.context.tasks.spawn("ws-viewer", async move {
             let Some(connection) = upgrade.connection().await else { return };
-            let key = PackagingKey::new(query.key());
+            let key = PackagingKey::new(query.format.key(&query.options));
             let subscription = stream.subscribe_packaged(&key, policy, || query.format.muxer(&query.options));
             drop(stream);
             session::run(connection, subscription, manners).await;

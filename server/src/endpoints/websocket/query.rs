@@ -43,25 +43,6 @@ impl Query {
         }
         Ok(Self { format, options })
     }
-
-    /// Viewers with the same key share a packaging; written so that people can read it too.
-    pub(super) fn key(&self) -> String {
-        let mut key = self.format.name().to_owned();
-        match self.options.grouping {
-            Grouping::RideOnVideo => {}
-            Grouping::EveryUnit => key.push_str("&group_ms=0"),
-            Grouping::Window(window) => key.push_str(&format!("&group_ms={}", window.as_millis())),
-        }
-        for (on, off) in [(self.options.video, "&video=0"), (self.options.audio, "&audio=0")] {
-            if !on {
-                key.push_str(off);
-            }
-        }
-        if self.options.ending == Ending::None {
-            key.push_str("&ending=none");
-        }
-        key
-    }
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, String> {
@@ -84,7 +65,10 @@ mod tests {
 
     #[test]
     fn viewers_who_ask_for_the_same_in_other_words_share_a_packaging() {
-        let key = |text| Query::parse(text).unwrap().key();
+        let key = |text| {
+            let query = Query::parse(text).unwrap();
+            query.format.key(&query.options)
+        };
         assert_eq!(key("format=fmp4"), key("audio=1&format=fmp4&video=true"));
         assert_ne!(key("format=fmp4"), key("format=fmp4&audio=0"));
         assert_ne!(key("format=fmp4"), key("format=fmp4&group_ms=0"));
