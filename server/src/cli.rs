@@ -135,8 +135,8 @@ fn from_sources(sources: &[String]) -> Text {
     for (index, source) in sources.iter().enumerate() {
         let name = match (source.as_str(), index) {
             ("test", 0) => "test".to_owned(),
-            (_, 0) => "camera".to_owned(),
-            (_, index) => format!("camera{}", index + 1),
+            (_, 0) => "cam".to_owned(),
+            (_, index) => format!("cam{}", index + 1),
         };
         let known = ENDPOINTS.iter().flat_map(|e| e.schemes()).any(|scheme| {
             source == scheme || source.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'))
@@ -181,4 +181,24 @@ fn announce(addresses: &[SocketAddr], names: &[String], lan: bool) {
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "localhost".to_owned(), |n| n.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_on_the_command_line_become_streams_whose_names_are_free() {
+        let sources = ["exec:cat", "tcp://192.168.1.20:8000", "test", "file:clip.mp4"].map(str::to_owned);
+        let plan = plan::plan(&from_sources(&sources), ENDPOINTS).unwrap();
+        let names: Vec<&str> = plan.streams.iter().map(|stream| stream.name.as_str()).collect();
+        assert_eq!(names, ["cam", "cam2", "cam3", "cam4"]);
+    }
+
+    #[test]
+    fn without_a_source_there_is_the_test_pattern() {
+        let plan = plan::plan(&from_sources(&[]), ENDPOINTS).unwrap();
+        assert_eq!(plan.streams.len(), 1);
+        assert_eq!(plan.streams[0].name.as_str(), "test");
+    }
 }
