@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() && path.file_name().is_none_or(|name| name != "node_modules") {
+        if path.is_dir() && path.file_name().is_none_or(|name| name != "node_modules" && name != "tests") {
             collect(&path, files)?;
         } else if path.is_file() {
             files.push(path);

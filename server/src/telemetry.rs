@@ -1,7 +1,7 @@
 //! Logs: structured, one line an event, on standard error.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +16,12 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     // Fails only if logging was started before, as tests in one process do: the first one stays.
     let _ = if json { log.json().try_init() } else { log.try_init() };
     Ok(())
+}
+
+/// Wall time: microseconds since the Unix epoch.
+pub fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Lets a recurring event through at most so often, and counts what it held back.

@@ -13,26 +13,38 @@ use crate::ring::{Ring, RingItem, RingLimits};
 pub(crate) struct Fanout<T> {
     pub(crate) ring: Ring<T>,
     waiting: Slab<Option<Waker>>,
+    /// How many of those who wait are not counted as readers.
+    observers: usize,
 }
 
 impl<T: RingItem> Fanout<T> {
     pub(crate) fn new(limits: RingLimits) -> Self {
-        Self { ring: Ring::new(limits), waiting: Slab::new() }
+        Self { ring: Ring::new(limits), waiting: Slab::new(), observers: 0 }
     }
 
     pub(crate) fn add_reader(&mut self) -> usize {
         self.waiting.insert(None)
     }
 
-    pub(crate) fn remove_reader(&mut self, slot: usize) {
+    pub(crate) fn add_observer(&mut self) -> usize {
+        self.observers += 1;
+        self.add_reader()
+    }
+
+    pub(crate) fn remove_reader(&mut self, slot: usize, counted: bool) {
         self.waiting.try_remove(slot);
+        self.observers -= usize::from(!counted);
         if self.waiting.is_empty() {
             self.waiting = Slab::new();
         }
     }
 
     pub(crate) fn readers(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() - self.observers
+    }
+
+    pub(crate) fn is_unread(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub(crate) fn wait(&mut self, slot: usize, waker: &Waker) {

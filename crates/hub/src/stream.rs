@@ -267,21 +267,28 @@ impl Stream {
         Subscription::new(Arc::clone(self), place, policy, cursor, end)
     }
 
-    pub(crate) fn left<T: crate::subscription::Readable>(&self, place: &Place<T>) {
+    pub(crate) fn add_observer<T: crate::subscription::Readable>(&self, place: &Place<T>) -> usize {
+        let mut state = self.lock();
+        place.fanout(&mut state).expect("its reader holds the fan-out").add_observer()
+    }
+
+    pub(crate) fn left<T: crate::subscription::Readable>(&self, place: &Place<T>, counted: bool) {
         let mut dropped = None;
         {
             let mut state = self.lock();
             if let Some(fanout) = place.fanout(&mut state) {
-                fanout.remove_reader(place.slot());
+                fanout.remove_reader(place.slot(), counted);
             }
             if let Some(index) = place.packaging()
-                && state.packagings.get(index).is_some_and(|p| p.fanout.readers() == 0)
+                && state.packagings.get(index).is_some_and(|p| p.fanout.is_unread())
             {
                 dropped = state.packagings.try_remove(index);
             }
         }
         drop(dropped);
-        self.demand.send_modify(|count| *count -= 1);
+        if counted {
+            self.demand.send_modify(|count| *count -= 1);
+        }
     }
 
     pub(crate) fn set_tracks(&self, publisher: u64, tracks: Vec<Arc<Track>>) {

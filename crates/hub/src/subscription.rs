@@ -65,6 +65,8 @@ pub struct Subscription<T: Readable> {
     place: Place<T>,
     policy: LagPolicy,
     cursor: Cursor,
+    /// Counts as demand; an observer does not.
+    counted: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +133,10 @@ impl<T> Place<T> {
     pub(crate) fn packaging(&self) -> Option<usize> {
         self.packaging
     }
+
+    pub(crate) fn with_slot(&self, slot: usize) -> Self {
+        Self { packaging: self.packaging, slot, item: PhantomData }
+    }
 }
 
 impl<T: Readable> Subscription<T> {
@@ -142,7 +148,40 @@ impl<T: Readable> Subscription<T> {
         end: u64,
     ) -> Self {
         let cursor = cursor.map_or(Cursor::Awaiting { from: end, lost: false }, Cursor::At);
-        Self { stream, place, policy, cursor }
+        Self { stream, place, policy, cursor, counted: true }
+    }
+
+    /// A second cursor at the same place that counts as nobody: it keeps no source running and is in no list.
+    ///
+    /// For one task that reads on behalf of many subscriptions, which stay behind as the proof that somebody watches.
+    pub fn observe(&self) -> Self {
+        let slot = self.stream.add_observer(&self.place);
+        Self {
+            stream: Arc::clone(&self.stream),
+            place: self.place.with_slot(slot),
+            policy: self.policy,
+            cursor: self.cursor,
+            counted: false,
+        }
+    }
+
+    /// The number of the item it reads next; `None` while it waits for a random access point.
+    pub fn position(&self) -> Option<u64> {
+        match self.cursor {
+            Cursor::At(number) => Some(number),
+            Cursor::Awaiting { .. } => None,
+        }
+    }
+
+    /// Goes on at the item of this number, as if all before it had been read.
+    pub fn seek(&mut self, number: u64) {
+        self.cursor = Cursor::At(number);
+    }
+
+    /// The item of this number, if it is still there; the cursor stays.
+    pub fn peek(&self, number: u64) -> Option<T> {
+        let mut state = self.stream.lock();
+        self.place.fanout(&mut state)?.ring.get(number).cloned()
     }
 
     /// The stream it reads.
@@ -232,6 +271,6 @@ fn decide<T: RingItem>(
 
 impl<T: Readable> Drop for Subscription<T> {
     fn drop(&mut self) {
-        self.stream.left(&self.place);
+        self.stream.left(&self.place, self.counted);
     }
 }

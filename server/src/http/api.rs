@@ -65,6 +65,8 @@ struct ServerInfo {
     name: &'static str,
     version: &'static str,
     uptime_s: u64,
+    /// This server's time: Unix microseconds.
+    now: i64,
     /// Tasks that live, by kind.
     tasks: std::collections::BTreeMap<&'static str, usize>,
 }
@@ -90,6 +92,7 @@ async fn server(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let info = ServerInfo {
         name: "firstlight",
         version: env!("CARGO_PKG_VERSION"),
+        now: crate::telemetry::unix_micros(),
         uptime_s: api.started.elapsed().as_secs(),
         tasks: api.context.tasks.living().into_iter().collect(),
     };

@@ -2,9 +2,14 @@
 //!
 //! All retry lives here. Viewers notice nothing but the gap: the stream and their subscriptions outlive the source.
 
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_core::future::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -12,6 +17,7 @@ use tracing::{info, warn};
 use super::backoff::Backoff;
 use super::cameras::{Camera, State};
 use crate::endpoint::Source;
+use crate::error::SourceError;
 
 /// When a source runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +105,7 @@ async fn run_once(
     };
     info!(stream = %camera.stream().name(), source = %source.label(), "source starts");
     let end = stop.child_token();
-    let mut run = source.run(publisher, end.clone());
+    let mut run = caught(source.run(publisher, end.clone()));
     let ended = tokio::select! {
         result = &mut run => {
             let reason = result.map_or_else(|e| e.to_string(), |()| "the source ended".to_owned());
@@ -113,6 +119,18 @@ async fn run_once(
         warn!(stream = %camera.stream().name(), "source did not stop in time and was dropped");
     }
     ended
+}
+
+/// A source that panics has failed like any other, and takes nobody with it.
+fn caught<'s>(
+    mut run: BoxFuture<'s, Result<(), SourceError>>,
+) -> Pin<Box<impl Future<Output = Result<(), SourceError>> + use<'s>>> {
+    Box::pin(poll_fn(move |context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(SourceError::Ended("a fault in the program: see the log".to_owned())))
+        })
+    }))
 }
 
 /// Until somebody watches.

@@ -5,5 +5,50 @@
 //! negotiated: coded media does not shrink.
 
 pub mod frame;
+mod group;
 pub mod handshake;
-pub mod session;
+mod line;
+mod session;
+
+use std::sync::Arc;
+
+use container::{Format, FormatOptions};
+use hub::{LagPolicy, PackagingKey, Stream};
+
+pub use self::group::Groups;
+use self::handshake::Upgrade;
+pub use self::session::Manners;
+use crate::supervise::tasks::Tasks;
+
+/// Serves viewers of any stream in any format.
+#[derive(Debug)]
+pub struct Viewers {
+    groups: Groups,
+    tasks: Tasks,
+}
+
+impl Viewers {
+    /// Sessions and groups are started as `tasks`.
+    pub fn new(tasks: Tasks) -> Self {
+        Self { groups: Groups::default(), tasks }
+    }
+
+    /// Shows a stream to the peer of an upgrade until either side ends.
+    pub async fn serve(
+        &self,
+        upgrade: Upgrade,
+        stream: Arc<Stream>,
+        (format, options): (Format, FormatOptions),
+        policy: LagPolicy,
+        manners: Manners,
+    ) {
+        let Some(connection) = upgrade.connection().await else { return };
+        let key = format.key(&options);
+        let subscription =
+            stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, || format.muxer(&options));
+        let init_opcode = manners.init_opcode();
+        let group = self.groups.find(stream.name().as_str(), &key, init_opcode, &subscription, &self.tasks);
+        drop((stream, key));
+        session::run(connection, subscription, group, manners).await;
+    }
+}

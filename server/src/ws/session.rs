@@ -7,17 +7,19 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use hub::{Next, Reason, Subscription};
 use media::{Chunk, InitSegment};
-use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::debug;
 
 use super::frame::{Frame, FrameReader, Header, Opcode};
+use super::group::Group;
 use super::handshake::Connection;
+use super::line::{Handback, Line, same};
+use crate::telemetry::unix_micros;
 
 /// How a session talks; the same for every viewer of one format.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +32,21 @@ pub struct Manners {
     pub send_timeout: Duration,
 }
 
+impl Manners {
+    /// How the init segment goes.
+    pub(super) const fn init_opcode(&self) -> Opcode {
+        if self.control { Opcode::Text } else { Opcode::Binary }
+    }
+}
+
 /// Nothing sent for this long: see whether the peer is still there.
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// And nothing heard for this long: it is not.
 const GONE_AFTER: Duration = Duration::from_secs(40);
+/// How often a viewer who is told its lag is told.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often others are looked after.
+const TICK: Duration = Duration::from_secs(10);
 /// How many `ping` messages are answered each second.
 const PONGS_PER_TICK: u32 = 10;
 
@@ -54,12 +67,19 @@ impl From<io::Error> for End {
 
 enum Event {
     Next(Next<Chunk>),
+    CaughtUp(u64),
+    Turn(Handback),
     Readable,
     Tick,
 }
 
 struct Session {
-    io: TcpStream,
+    line: Arc<Line>,
+    group: Arc<Group>,
+    /// Whether the group writes to the viewer now.
+    in_group: bool,
+    /// Whether the viewer has had a chunk: from then on it can be in a group.
+    started: bool,
     manners: Manners,
     frames: FrameReader,
     init: Option<Arc<InitSegment>>,
@@ -70,12 +90,21 @@ struct Session {
 }
 
 /// Sends the subscription's chunks until either side ends.
-pub async fn run(connection: Connection, mut subscription: Subscription<Chunk>, manners: Manners) {
+pub(super) async fn run(
+    connection: Connection,
+    mut subscription: Subscription<Chunk>,
+    group: Arc<Group>,
+    manners: Manners,
+) {
     let now = Instant::now();
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut tick = tokio::time::interval(if manners.control { LAG_EVERY } else { TICK });
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.reset();
     let mut session = Session {
-        io: connection.io,
+        line: Arc::new(Line::new(connection.io)),
+        group,
+        in_group: false,
+        started: false,
         manners,
         frames: FrameReader::default(),
         init: None,
@@ -92,6 +121,9 @@ pub async fn run(connection: Connection, mut subscription: Subscription<Chunk>, 
         debug!(stream = %subscription.stream().name(), code, reason, "viewer's session closed");
         drop(subscription);
         session.close(code, &reason).await;
+    } else {
+        // The group must not write to a socket whose descriptor is about to be another's.
+        session.line.take();
     }
 }
 
@@ -100,7 +132,17 @@ impl Session {
         loop {
             let done = match poll_fn(|context| self.poll_event(subscription, context)).await {
                 Event::Next(next) => self.send_next(next).await,
-                Event::Readable => self.read().await,
+                Event::CaughtUp(next) => {
+                    self.in_group = true;
+                    self.line.give(next, self.init.take());
+                    self.group.join(Arc::clone(&self.line));
+                    Ok(())
+                }
+                Event::Turn(handback) => self.take_turn(handback, subscription).await,
+                Event::Readable => match self.read() {
+                    Ok(heard) => self.obey(heard).await,
+                    Err(end) => Err(end),
+                },
                 Event::Tick => self.ticked(subscription).await,
             };
             if let Err(end) = done {
@@ -114,13 +156,33 @@ impl Session {
         subscription: &mut Subscription<Chunk>,
         context: &mut Context<'_>,
     ) -> Poll<Event> {
-        if let Poll::Ready(next) = subscription.poll_next(context) {
+        if self.in_group {
+            if let Poll::Ready(handback) = self.line.poll_turn(context) {
+                return Poll::Ready(Event::Turn(handback));
+            }
+        } else if let Some(next) = subscription.try_next() {
+            return Poll::Ready(Event::Next(next));
+        } else if let Some(next) = subscription.position().filter(|_| self.started) {
+            return Poll::Ready(Event::CaughtUp(next));
+        } else if let Poll::Ready(next) = subscription.poll_next(context) {
             return Poll::Ready(Event::Next(next));
         }
-        if self.io.poll_read_ready(context).is_ready() {
+        if self.line.io.poll_read_ready(context).is_ready() {
             return Poll::Ready(Event::Readable);
         }
         self.tick.poll_tick(context).map(|_| Event::Tick)
+    }
+
+    /// The group gave up on the viewer, or ends: go on alone from where it stopped.
+    async fn take_turn(
+        &mut self,
+        handback: Handback,
+        subscription: &mut Subscription<Chunk>,
+    ) -> Result<(), End> {
+        self.in_group = false;
+        self.init = handback.init;
+        subscription.seek(handback.next);
+        self.send_rest(handback.rest).await
     }
 
     async fn send_next(&mut self, next: Next<Chunk>) -> Result<(), End> {
@@ -136,59 +198,81 @@ impl Session {
     }
 
     async fn send_chunk(&mut self, chunk: Chunk) -> Result<(), End> {
-        let known = match (&self.init, &chunk.init) {
-            (Some(sent), Some(needed)) => Arc::ptr_eq(sent, needed),
-            (_, needed) => needed.is_none(),
-        };
-        if !known {
+        if !same(&self.init, &chunk.init) {
             self.init = chunk.init;
             if let Some(init) = self.init.clone().filter(|init| !init.bytes.is_empty()) {
-                let opcode = if self.manners.control { Opcode::Text } else { Opcode::Binary };
-                self.send(opcode, &init.bytes).await?;
+                self.send(self.manners.init_opcode(), &init.bytes).await?;
                 if !self.manners.init_pause.is_zero() {
                     tokio::time::sleep(self.manners.init_pause).await;
                 }
             }
         }
+        self.started = true;
         self.send(Opcode::Binary, &chunk.bytes).await
     }
 
-    /// Sends one message, in one write where the socket takes it.
+    /// Sends one message: in one write where the socket takes it, or by the group's turn where the group has it.
     async fn send(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), End> {
         let header = Header::new(opcode, payload.len());
+        if self.in_group {
+            let message = [header.as_bytes(), payload].concat();
+            return Ok(self.line.interject(&message.into())?);
+        }
         let mut rest = header.as_bytes().chain(payload);
         while rest.has_remaining() {
             let mut slices = [IoSlice::new(&[]); 2];
             let filled = rest.chunks_vectored(&mut slices);
-            let written = self.io.try_write_vectored(&slices[..filled]);
-            match written {
-                Ok(written) => rest.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match tokio::time::timeout(self.manners.send_timeout, self.io.writable()).await {
-                        Ok(writable) => writable?,
-                        Err(_) => return Err(End::Close(1008, "the viewer does not read".to_owned())),
-                    }
+            let written = self.line.io.try_write_vectored(&slices[..filled]);
+            self.wrote(written, &mut rest).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_rest(&mut self, mut rest: Bytes) -> Result<(), End> {
+        while rest.has_remaining() {
+            let written = self.line.io.try_write(&rest);
+            self.wrote(written, &mut rest).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on behind what was written, or waits until something can be.
+    async fn wrote(&mut self, written: io::Result<usize>, rest: &mut impl Buf) -> Result<(), End> {
+        match written {
+            Ok(written) => rest.advance(written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match tokio::time::timeout(self.manners.send_timeout, self.line.io.writable()).await {
+                    Ok(writable) => writable?,
+                    Err(_) => return Err(End::Close(1008, "the viewer does not read".to_owned())),
                 }
-                Err(error) => return Err(error.into()),
             }
+            Err(error) => return Err(error.into()),
         }
         self.last_sent = Instant::now();
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), End> {
+    fn read(&mut self) -> Result<Vec<Frame>, End> {
         let mut buffer = [0; 1_024];
-        match self.io.try_read(&mut buffer) {
+        match self.line.io.try_read(&mut buffer) {
             Ok(0) => Err(End::Gone),
-            Ok(len) => self.heard(&buffer[..len]).await,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Ok(len) => self.parse(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn heard(&mut self, bytes: &[u8]) -> Result<(), End> {
+    fn parse(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, End> {
         self.last_heard = Instant::now();
-        let frames = self.frames.push(bytes).map_err(|e| End::Close(e.close_code(), e.to_string()))?;
+        self.frames.push(bytes).map_err(|e| End::Close(e.close_code(), e.to_string()))
+    }
+
+    async fn heard(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let frames = self.parse(bytes)?;
+        self.obey(frames).await
+    }
+
+    async fn obey(&mut self, frames: Vec<Frame>) -> Result<(), End> {
         for Frame { opcode, payload } in frames {
             match opcode {
                 Opcode::Ping => self.send(Opcode::Pong, &payload).await?,
@@ -221,35 +305,38 @@ impl Session {
     async fn ticked(&mut self, subscription: &Subscription<Chunk>) -> Result<(), End> {
         self.pongs = 0;
         let now = Instant::now();
+        if self.in_group {
+            // The group writes whenever there is something; a peer that does not take it is handed back.
+            let flows = subscription.stream().snapshot().live;
+            self.last_sent = if flows { now } else { self.last_sent };
+        }
         let silent = now.duration_since(self.last_sent);
         if silent >= GONE_AFTER && now.duration_since(self.last_heard) >= GONE_AFTER {
             return Err(End::Gone);
         }
+        let sent = self.last_sent;
         if silent >= PING_AFTER {
-            // `last_sent` stays as it is: only media counts as a sign that the peer takes what it is sent.
-            let sent = self.last_sent;
             self.send(Opcode::Ping, &[]).await?;
-            self.last_sent = sent;
         }
-        if self.manners.control && self.init.is_some() {
-            let lag = subscription.lag().as_millis();
+        if self.manners.control && self.started {
+            let lag = if self.in_group { 0 } else { subscription.lag().as_millis() };
             let text = format!(r#"{{"type":"lag","ms":{lag},"now":{}}}"#, unix_micros());
-            let sent = self.last_sent;
             self.send(Opcode::Text, text.as_bytes()).await?;
-            self.last_sent = sent;
         }
+        // Only media counts as a sign that the peer takes what it is sent.
+        self.last_sent = sent;
         Ok(())
     }
 
     async fn close(&mut self, code: u16, reason: &str) {
         let mut payload = code.to_be_bytes().to_vec();
         payload.extend_from_slice(&reason.as_bytes()[..reason.len().min(100)]);
+        let left = self.line.take();
         self.manners.send_timeout = self.manners.send_timeout.min(Duration::from_secs(1));
         // The peer may be gone already; then there is nobody to tell.
-        let _ = self.send(Opcode::Close, &payload).await;
+        let in_group = std::mem::replace(&mut self.in_group, false);
+        if !in_group || self.send_rest(left.rest).await.is_ok() {
+            let _ = self.send(Opcode::Close, &payload).await;
+        }
     }
-}
-
-fn unix_micros() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros())
 }

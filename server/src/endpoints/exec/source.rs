@@ -49,13 +49,13 @@ impl Source for ExecSource {
             let words = listen(stderr, &name);
             tokio::pin!(words);
             let label = self.label();
-            let mut last_words = VecDeque::new();
+            let mut last_words = None;
             let result = tokio::select! {
                 result = async {
                     tokio::select! {
                         result = ingest.pump(stdout, &label) => result,
                         // Standard error closed first; the picture may well go on.
-                        said = &mut words => { last_words = said; std::future::pending().await }
+                        said = &mut words => { last_words = Some(said); std::future::pending().await }
                     }
                 } => result,
                 () = stop.cancelled() => {
@@ -64,10 +64,10 @@ impl Source for ExecSource {
                 }
             };
             result?;
-            if last_words.is_empty() {
-                last_words =
-                    tokio::time::timeout(Duration::from_millis(200), words).await.unwrap_or_default();
-            }
+            let last_words = match last_words {
+                Some(said) => said,
+                None => tokio::time::timeout(Duration::from_millis(200), words).await.unwrap_or_default(),
+            };
             let status = tokio::time::timeout(TERM_TO_KILL, child.wait()).await;
             let status = status.map_or_else(
                 |_| "closed its output".to_owned(),

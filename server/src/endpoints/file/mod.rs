@@ -6,7 +6,7 @@
 mod reader;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use container::demux::InputFormat;
 use futures_core::future::BoxFuture;
@@ -22,6 +22,7 @@ use crate::config::values::Input;
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
 use crate::supervise::tasks;
+use crate::telemetry::unix_micros;
 
 /// Files as sources.
 #[derive(Debug)]
@@ -122,13 +123,8 @@ async fn play(mut publisher: Publisher, mut units: mpsc::Receiver<AccessUnit>) -
             tokio::time::sleep_until(due.into()).await;
         }
         unit.arrival = Instant::now();
-        unit.captured = Some(now_unix());
+        unit.captured = Some(Wallclock::from_unix_micros(unix_micros()));
         publisher.publish(unit)?;
     }
     Ok(())
-}
-
-fn now_unix() -> Wallclock {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wallclock::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

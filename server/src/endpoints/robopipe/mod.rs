@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use container::{Format, FormatOptions};
-use hub::{LagPolicy, PackagingKey, Stream};
+use hub::{LagPolicy, Stream};
 use serde::Deserialize;
 
 use self::rendition::Renditions;
@@ -23,8 +23,7 @@ use crate::config::file::Section;
 use crate::endpoint::{Context, Endpoint, Parts, Serve};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
-use crate::ws::handshake;
-use crate::ws::session::{self, Manners};
+use crate::ws::{Manners, Viewers, handshake};
 
 /// Robopipe's face.
 #[derive(Debug)]
@@ -61,8 +60,12 @@ impl Endpoint for Robopipe {
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
         let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
         Ok(Box::new(move |context| {
-            let face =
-                Arc::new(Face { settings, context: context.clone(), renditions: Renditions::default() });
+            let face = Arc::new(Face {
+                settings,
+                context: context.clone(),
+                renditions: Renditions::default(),
+                viewers: Viewers::new(context.tasks.clone()),
+            });
             let mut routes = Router::new();
             for cameras in ["cameras", "camera"] {
                 for streams in ["streams", "sensors"] {
@@ -88,6 +91,7 @@ struct Face {
     settings: Settings,
     context: Context,
     renditions: Renditions,
+    viewers: Viewers,
 }
 
 impl Face {
@@ -101,7 +105,6 @@ impl Face {
         };
         let face = Arc::clone(self);
         self.context.tasks.spawn("robopipe-viewer", async move {
-            let Some(connection) = upgrade.connection().await else { return };
             let stream = if face.settings.intra_only {
                 face.renditions.intra_only(&camera, &face.context)
             } else {
@@ -110,12 +113,8 @@ impl Face {
             let Some(frame_rate) = face.frame_rate(&stream).await else { return };
             let format = Format::Robopipe { frame_rate };
             let options = FormatOptions { audio: false, ..FormatOptions::default() };
-            let key = PackagingKey::new(format.key(&options));
-            let subscription =
-                stream.subscribe_packaged(&key, LagPolicy::default(), || format.muxer(&options));
-            drop(stream);
             let manners = Manners { control: false, init_pause: INIT_PAUSE, send_timeout: SEND_TIMEOUT };
-            session::run(connection, subscription, manners).await;
+            face.viewers.serve(upgrade, stream, (format, options), LagPolicy::default(), manners).await;
         });
         response
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use encode::{
     AacEncoder, AacEncoderConfig, EncodeError, H264Encoder, H264EncoderConfig, OpusEncoder,
@@ -19,6 +19,7 @@ use super::{Sound, tone};
 use crate::endpoint::Source;
 use crate::error::SourceError;
 use crate::supervise::tasks;
+use crate::telemetry::unix_micros;
 
 /// What the camera shows and how it is coded.
 #[derive(Debug, Clone)]
@@ -178,9 +179,4 @@ impl TestSource {
 #[allow(clippy::disallowed_methods)] // a thread of its own, whose work is to keep time
 fn wait(span: Duration) {
     std::thread::sleep(span);
-}
-
-fn unix_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

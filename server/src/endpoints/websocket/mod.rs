@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use container::Format;
-use hub::{LagPolicy, PackagingKey};
+use hub::LagPolicy;
 use serde::Deserialize;
 use tracing::warn;
 
@@ -22,8 +22,7 @@ use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRout
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
 use crate::telemetry::Throttle;
-use crate::ws::handshake;
-use crate::ws::session::{self, Manners};
+use crate::ws::{Manners, Viewers, handshake};
 
 /// The WebSocket endpoint.
 #[derive(Debug)]
@@ -56,6 +55,7 @@ impl Endpoint for WebSocket {
             let outputs = Arc::new(Outputs {
                 settings,
                 context: context.clone(),
+                viewers: Arc::new(Viewers::new(context.tasks.clone())),
                 reordered: Throttle::new(Duration::from_secs(60)),
             });
             // `ws` by name, and `ws/` as the jmuxer recipe's page finds it below its own address.
@@ -73,6 +73,7 @@ impl Endpoint for WebSocket {
 struct Outputs {
     settings: Settings,
     context: Context,
+    viewers: Arc<Viewers>,
     reordered: Throttle,
 }
 
@@ -112,12 +113,9 @@ impl Outputs {
             warn!(stream = %stream.name(), format = query.format.name(), held,
                 "the stream has B-frames, which this format cannot carry: pictures will jump; switch B-frames off in the encoder or use format=fmp4");
         }
+        let viewers = Arc::clone(&self.viewers);
         self.context.tasks.spawn("ws-viewer", async move {
-            let Some(connection) = upgrade.connection().await else { return };
-            let key = PackagingKey::new(query.format.key(&query.options));
-            let subscription = stream.subscribe_packaged(&key, policy, || query.format.muxer(&query.options));
-            drop(stream);
-            session::run(connection, subscription, manners).await;
+            viewers.serve(upgrade, stream, (query.format, query.options), policy, manners).await;
         });
         response
     }

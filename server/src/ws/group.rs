@@ -1,0 +1,196 @@
+//! Viewers that keep up, served together.
+//!
+//! A task per viewer costs a wake-up, a lock and cold caches for each message; the write itself is most of what must be paid. So the
+//! viewers of one packaging who have all there is share one task: it frames a chunk once and writes it to one socket after the other
+//! without waiting. Whoever does not take a message whole at once goes back to their own session, which waits, skips and comes back
+//! when it has caught up. A slow viewer therefore delays nobody, and there is still no queue.
+//!
+//! Invariant: a member has every chunk before the group's next one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::{Bytes, BytesMut};
+use hub::{Next, Subscription};
+use media::{Chunk, InitSegment};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::frame::{Header, Opcode};
+use super::line::{Line, same};
+use crate::supervise::tasks::Tasks;
+
+/// One group writes to this many viewers at most (3 ms of writes); more make a second group, which another core can serve.
+const MAX_MEMBERS: usize = 512;
+
+/// The groups there are, by stream and packaging.
+#[derive(Debug, Default)]
+pub struct Groups {
+    by_key: Mutex<HashMap<Key, Vec<Weak<Group>>>>,
+}
+
+/// Stream and packaging.
+type Key = (String, String);
+
+/// A viewer's place in a group; the group ends with the last one.
+#[derive(Debug)]
+pub(super) struct Group {
+    shared: Arc<Shared>,
+    _end: DropGuard,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    joining: Mutex<Vec<Arc<Line>>>,
+    joined: Notify,
+}
+
+impl Groups {
+    /// The group for one more viewer of this packaging; made if there is none with room.
+    pub(super) fn find(
+        &self,
+        stream: &str,
+        key: &str,
+        init_opcode: Opcode,
+        subscription: &Subscription<Chunk>,
+        tasks: &Tasks,
+    ) -> Arc<Group> {
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = by_key.entry((stream.to_owned(), key.to_owned())).or_default();
+        groups.retain(|group| group.strong_count() > 0);
+        let roomy = groups.iter().filter(|group| group.strong_count() < MAX_MEMBERS).find_map(Weak::upgrade);
+        if let Some(group) = roomy {
+            return group;
+        }
+        let (shared, end) = (Arc::new(Shared::default()), CancellationToken::new());
+        let group = Arc::new(Group { shared: Arc::clone(&shared), _end: end.clone().drop_guard() });
+        groups.push(Arc::downgrade(&group));
+        let sender = Sender {
+            members: Vec::new(),
+            subscription: subscription.observe(),
+            init: None,
+            init_opcode,
+            shared,
+        };
+        tasks.spawn("ws-group", sender.run(end));
+        // Keys of streams that nobody watches any more must not pile up.
+        if by_key.len() > 64 {
+            by_key.retain(|_, groups| groups.iter().any(|group| group.strong_count() > 0));
+        }
+        group
+    }
+}
+
+impl Group {
+    /// Takes a viewer in whose line was just given away.
+    pub(super) fn join(&self, line: Arc<Line>) {
+        self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.shared.joined.notify_one();
+    }
+}
+
+struct Sender {
+    members: Vec<Arc<Line>>,
+    subscription: Subscription<Chunk>,
+    init: Option<Arc<InitSegment>>,
+    init_opcode: Opcode,
+    shared: Arc<Shared>,
+}
+
+impl Sender {
+    async fn run(mut self, end: CancellationToken) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = self.subscription.next() => next,
+                () = self.shared.joined.notified() => {
+                    self.take_in();
+                    continue;
+                }
+                () = end.cancelled() => return,
+            };
+            // Those who joined while the chunk was on its way need it too.
+            let number = self.subscription.position().map(|next| next.saturating_sub(1));
+            match (next, number) {
+                (Next::Item(chunk), Some(number)) => {
+                    self.take_in_before(number);
+                    self.send(number, &chunk);
+                }
+                // Too slow as a whole, or over: each session sees the same and knows what to tell its viewer.
+                (Next::Closed(_), _) => {
+                    self.take_in();
+                    self.release_all();
+                    end.cancelled().await;
+                    self.take_in();
+                    return self.release_all();
+                }
+                (Next::Item(_) | Next::Skipped { .. }, _) => self.release_all(),
+            }
+        }
+    }
+
+    fn send(&mut self, number: u64, chunk: &Chunk) {
+        let init = chunk.init.as_ref().filter(|_| !same(&self.init, &chunk.init));
+        let message = message(init.map(|init| (self.init_opcode, &init.bytes)), &chunk.bytes);
+        self.init.clone_from(&chunk.init);
+        self.members.retain(|line| line.send(number, &message, &chunk.init));
+    }
+
+    fn take_in(&mut self) {
+        if let Some(next) = self.subscription.position() {
+            self.take_in_before(next);
+        } else {
+            self.joining().iter().for_each(|line| line.release());
+        }
+    }
+
+    /// Takes in those who joined, and brings each up to (not including) chunk `next`.
+    fn take_in_before(&mut self, next: u64) {
+        for line in self.joining() {
+            if self.bring_up(&line, next) {
+                self.members.push(line);
+            } else {
+                line.release();
+            }
+        }
+    }
+
+    /// Sends what a viewer lacks before chunk `next`; `false` if its session must do that.
+    fn bring_up(&mut self, line: &Line, next: u64) -> bool {
+        let Some((at, init)) = line.place() else { return false };
+        if at > next {
+            return true; // it will be passed over until then
+        }
+        if self.members.is_empty() {
+            self.init.clone_from(&init);
+        }
+        same(&init, &self.init)
+            && (at..next).all(|number| match self.subscription.peek(number) {
+                Some(chunk) if same(&chunk.init, &self.init) => {
+                    line.send(number, &message(None, &chunk.bytes), &chunk.init)
+                }
+                _ => false,
+            })
+    }
+
+    fn release_all(&mut self) {
+        self.members.drain(..).for_each(|line| line.release());
+    }
+
+    fn joining(&self) -> Vec<Arc<Line>> {
+        std::mem::take(&mut *self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A whole message with its header, and a new init segment's before it.
+fn message(init: Option<(Opcode, &Bytes)>, payload: &Bytes) -> Bytes {
+    let init_len = init.map_or(0, |(_, bytes)| bytes.len());
+    let mut message = BytesMut::with_capacity(payload.len() + init_len + 20);
+    if let Some((opcode, bytes)) = init.filter(|(_, bytes)| !bytes.is_empty()) {
+        message.extend_from_slice(Header::new(opcode, bytes.len()).as_bytes());
+        message.extend_from_slice(bytes);
+    }
+    message.extend_from_slice(Header::new(Opcode::Binary, payload.len()).as_bytes());
+    message.extend_from_slice(payload);
+    message.freeze()
+}
