@@ -1,0 +1,51 @@
+//! The least HTTP client: one request a connection, the answer as it came.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Header lines, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+impl Response {
+    /// Reads the head of an answer; `None` if it is no HTTP.
+    pub fn parse_head(head: &str) -> Option<Self> {
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        let header = |line: &str| {
+            line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        };
+        Some(Self { status, headers: lines.filter_map(header).collect(), body: String::new() })
+    }
+
+    /// The first header of that name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Asks for `path`, with more header lines if any.
+pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut socket = TcpStream::connect(address).expect("the server listens");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a timeout");
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    socket.write_all(format!("{request}\r\n").as_bytes()).expect("the server reads");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).expect("the server answers");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    let mut response = Response::parse_head(head).expect("the answer is HTTP");
+    response.body = body.to_owned();
+    response
+}

@@ -1,0 +1,20 @@
+//! The whole server from outside: the real program on a port of its own, cameras that misbehave, viewers that count.
+//!
+//! A harness for the tests beside it and nothing else. It waits for conditions with a deadline, never for luck; what it cannot go on
+//! without (the program, ffmpeg) fails the test with a sentence.
+
+pub mod boxes;
+pub mod byte_stream;
+pub mod camera;
+pub mod clip;
+pub mod http;
+pub mod program;
+pub mod random;
+pub mod server;
+pub mod tool;
+pub mod viewer;
+pub mod wait;
+
+pub use self::server::Server;
+pub use self::viewer::{Message, Viewer};
+pub use self::wait::{eventually, within};
