@@ -27,4 +27,4 @@ pub use publisher::{PublishError, Publisher};
 pub use registry::{Hub, HubError};
 pub use ring::RingLimits;
 pub use stream::{PackagingSnapshot, Stream, StreamSnapshot};
-pub use subscription::{LagPolicy, Next, Reason, Subscription};
+pub use subscription::{LagPolicy, Next, Readable, Reason, Subscription};

@@ -46,7 +46,7 @@ pub(crate) struct State {
     publishers: u64,
     /// The publisher has not yet sent a unit that a decoder can start at.
     gated: bool,
-    keyframe_wanted: bool,
+    pub(crate) keyframe_wanted: bool,
     keyframe_asked: Option<Instant>,
 }
 
@@ -289,6 +289,14 @@ impl Stream {
         if counted {
             self.demand.send_modify(|count| *count -= 1);
         }
+        self.forget_if_abandoned(&mut self.lock());
+    }
+
+    /// Without publisher and without reader nobody will ever read what is kept.
+    fn forget_if_abandoned(&self, state: &mut State) {
+        if state.publisher.is_none() && *self.demand.borrow() == 0 {
+            state.units.ring.clear();
+        }
     }
 
     pub(crate) fn set_tracks(&self, publisher: u64, tracks: Vec<Arc<Track>>) {
@@ -352,9 +360,7 @@ impl Stream {
         if state.publisher == Some(publisher) {
             state.publisher = None;
             state.timeline.restart();
-            if *self.demand.borrow() == 0 {
-                state.units.ring.clear();
-            }
+            self.forget_if_abandoned(&mut state);
         }
     }
 }

@@ -230,6 +230,9 @@ impl<T: Readable> Subscription<T> {
         }
         let fanout = self.place.fanout(state)?;
         let (next, cursor) = decide(&fanout.ring, self.cursor, self.policy);
+        if matches!((self.cursor, cursor), (Cursor::At(_), Cursor::Awaiting { .. })) {
+            state.keyframe_wanted = true; // nothing is left to go on at
+        }
         self.cursor = cursor;
         if let Some(Next::Skipped { items }) = next {
             state.counters.skipped += items;
