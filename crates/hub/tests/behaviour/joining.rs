@@ -165,10 +165,10 @@ fn joining_while_publishing_leaves_no_gap_and_doubles_nothing() {
     }
 
     fn consecutive(read: &[Got]) {
-        let Some(Got::Item(first)) = read.first() else {
-            assert_eq!(read, []);
-            return;
-        };
+        // It may have been too slow to get even the first one; that is told, and starts it at another.
+        let begun = read.iter().position(|next| matches!(next, Got::Item(_))).unwrap_or(read.len());
+        let read = &read[begun..];
+        let Some(Got::Item(first)) = read.first() else { return };
         assert_eq!(first % 10, 0, "starts at a random access point");
         let mut expected = *first;
         for next in read {
