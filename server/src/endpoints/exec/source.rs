@@ -49,18 +49,18 @@ impl Source for ExecSource {
             let words = listen(stderr, &name);
             tokio::pin!(words);
             let label = self.label();
+            let pump = ingest.pump(stdout, &label);
+            tokio::pin!(pump);
             let mut last_words = None;
-            let result = tokio::select! {
-                result = async {
-                    tokio::select! {
-                        result = ingest.pump(stdout, &label) => result,
-                        // Standard error closed first; the picture may well go on.
-                        said = &mut words => { last_words = Some(said); std::future::pending().await }
+            let result = loop {
+                tokio::select! {
+                    result = &mut pump => break result,
+                    // Standard error closed first; the picture may well go on.
+                    said = &mut words, if last_words.is_none() => last_words = Some(said),
+                    () = stop.cancelled() => {
+                        end(&mut child).await;
+                        return Ok(());
                     }
-                } => result,
-                () = stop.cancelled() => {
-                    end(&mut child).await;
-                    return Ok(());
                 }
             };
             result?;
