@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-/// Doubles from a quarter of a second to ten seconds, each with up to a quarter of jitter so that a hundred cameras
-/// behind one switch do not come back in the same millisecond.
+/// Doubles from a quarter of a second to a second and a half, each with up to a quarter of jitter so that a hundred
+/// cameras behind one switch do not come back in the same millisecond. Somebody is watching (or it would not be tried),
+/// and is to see the camera within two seconds of its return, however long it was gone.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_millis(1_500);
 
 impl Backoff {
     /// The wait after one more failure; `random` is any number.
@@ -40,7 +41,7 @@ mod tests {
     fn waits_grow_to_a_cap_and_start_over_after_success() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..8).map(|_| backoff.next(0).as_millis()).collect();
-        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        assert_eq!(waits, [250, 500, 1_000, 1_500, 1_500, 1_500, 1_500, 1_500]);
         backoff.reset();
         assert_eq!(backoff.next(0).as_millis(), 250);
     }
