@@ -1,0 +1,146 @@
+/**
+ * Our own player in Chromium by each transport: it plays, survives a stalled network, a server that is killed and
+ * started again, and a hidden tab; and it plays in a foreign page.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Browser, until, wait } from "./harness/browser.js";
+import { Network } from "./harness/network.js";
+import { ages, listen, live, look } from "./harness/player.js";
+import { Server } from "./harness/server.js";
+import { Site } from "./harness/site.js";
+
+const TRANSPORTS = ["webcodecs", "mse"];
+
+/** @type {string} */ let config;
+/** @type {Server} */ let server;
+/** @type {Site} */ let site;
+/** @type {Network} */ let network;
+/** @type {Browser} */ let browser;
+
+before(async () => {
+  site = await Site.start();
+  site.page("/embed", "pages/embed.html");
+  config = `
+    [http]
+    allow_origins = ["${site.origin}"]
+    [streams.front]
+    source = { test = { width = 640, height = 360, fps = 30 } }
+  `;
+  server = await Server.start(config);
+  network = await Network.to(server.port);
+  browser = await Browser.start();
+});
+after(async () => {
+  await browser?.stop();
+  await network?.stop();
+  await server?.stop();
+  await site?.stop();
+});
+
+for (const transport of TRANSPORTS) {
+  test(`${transport}: live at once, every picture, sound, and less than a second old`, async () => {
+    const tab = await browser.open(`${server.url}front/`);
+    await listen(tab, transport);
+    await live(tab, transport);
+    await wait(2500);
+    const measured = await ages(tab);
+    const now = await look(tab);
+    console.log(transport, measured, now.stats);
+    assert.equal(now.state, "live");
+    assert.deepEqual(now.troubles, []);
+    assert.deepEqual(tab.complaints, []);
+    assert.deepEqual(now.tracks, ["audio", "video"]);
+    assert.ok(now.stats.fps >= 27, `${now.stats.fps} pictures a second`);
+    assert.equal(measured.length, 10, "the clock in the picture is read each time");
+    assert.ok(measured.every((age) => age > 0 && age < 1000), `ages: ${measured}`);
+    assert.ok(now.stats.latency > 0 && now.stats.latency < 1000, `latency ${now.stats.latency}`);
+    if (transport === "mse") assert.ok(now.heard > 0, "sound is decoded");
+    else assert.ok(Math.abs(now.stats.sync) < 150, `sound is ${now.stats.sync} ms from the picture`);
+    await tab.close();
+  });
+
+  test(`${transport}: a network that stalls is told, and the picture is live again afterwards`, async () => {
+    const tab = await browser.open(`${network.url}front/`);
+    await listen(tab, transport);
+    await live(tab, transport);
+    await wait(1500);
+    network.stall();
+    const stalled = await until("told", () => look(tab), (now) => now.state === "reconnecting", 5000);
+    assert.ok(stalled.reason, "with a reason");
+    await wait(1500);
+    network.flow();
+    const from = performance.now();
+    await live(tab, null, 6000);
+    const took = performance.now() - from;
+    await wait(1500);
+    const measured = await ages(tab);
+    console.log(transport, stalled.reason, took, measured, (await look(tab)).states);
+    assert.ok(took < 4000, `live after ${took} ms`);
+    assert.ok(measured.length > 5 && measured.every((age) => age < 1000), `ages: ${measured}`);
+    await tab.close();
+  });
+
+  test(`${transport}: a server that is killed and started again is found again by itself`, async () => {
+    const tab = await browser.open(`${server.url}front/`);
+    await listen(tab, transport);
+    await live(tab, transport);
+    const { port } = server;
+    await server.stop("SIGKILL");
+    const away = await until("told", () => look(tab), (now) => now.state === "reconnecting", 5000);
+    assert.ok(away.reason, "with a reason");
+    await wait(1000);
+    server = await Server.start(config, { port });
+    const from = performance.now();
+    await live(tab, null, 8000);
+    console.log(transport, away.reason, performance.now() - from);
+    await tab.close();
+  });
+
+  test(`${transport}: a tab that was hidden is live when it is seen again`, async () => {
+    const tab = await browser.open(`${server.url}front/`);
+    await listen(tab, transport);
+    await live(tab, transport);
+    const other = await browser.open("about:blank");
+    await until("hidden", () => look(tab), (now) => now.hidden, 3000);
+    await wait(3000);
+    await tab.bringToFront();
+    const from = performance.now();
+    const now = await live(tab, null, 4000);
+    console.log(transport, "seen again", performance.now() - from, now.age, now.states);
+    await other.close();
+    await tab.close();
+  });
+
+  test(`${transport}: the element plays in a page from elsewhere that is allowed`, async () => {
+    const tab = await browser.open(`${site.origin}/embed?server=${encodeURIComponent(server.url)}&transport=${transport}`);
+    await until("defined", () => tab.evaluate(() => !!customElements.get("firstlight-player")), Boolean, 5000);
+    const now = await live(tab, null);
+    console.log(transport, "embedded", now.age, now.transport);
+    assert.deepEqual(tab.complaints, []);
+    await tab.close();
+  });
+}
+
+test("a page from elsewhere that is not allowed gets no picture", async () => {
+  const other = await Site.start();
+  other.page("/embed", "pages/embed.html");
+  const tab = await browser.open(`${other.origin}/embed?server=${encodeURIComponent(server.url)}&transport=auto`);
+  await wait(2000);
+  const state = await tab.evaluate(() => /** @type {any} */ (document.querySelector("firstlight-player"))?.state ?? null);
+  assert.notEqual(state, "live");
+  await tab.close();
+  await other.stop();
+});
+
+test("a stream that is not there: 404, and the player says so", async () => {
+  assert.equal((await fetch(`${server.url}nowhere/`)).status, 404);
+  const tab = await browser.open(`${server.url}nowhere/`);
+  const state = () => tab.evaluate(() => ({ ...pick(document.querySelector("firstlight-player")) }));
+  await tab.evaluate(() => {
+    /** @type {any} */ (window).pick = (/** @type {any} */ { state, reason }) => ({ state, reason });
+  });
+  const now = await until("missing", state, (now) => now.state === "missing", 5000);
+  assert.match(now.reason, /nowhere/);
+  await tab.close();
+});
