@@ -4,8 +4,7 @@
 //! is made anew only when SPS or PPS change, so its pointer may be compared.
 //!
 //! OpenH264's defaults are not usable for live video (120 kbit/s, pictures left out, bitrate ignored without a frame
-//! rate), so every field that matters is set here. No picture is ever reordered. Leaving pictures out is switched off, which
-//! makes the library print one line of warning to stderr per encoder; it cannot be silenced through the safe interface.
+//! rate), so every field that matters is set here. No picture is ever reordered.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +17,7 @@ use openh264::encoder::{
 };
 use openh264::{OpenH264API, Timestamp};
 
+use crate::quiet::silence;
 use crate::{EncodeError, Picture};
 
 /// What to encode and how.
@@ -75,8 +75,9 @@ impl H264Encoder {
             .profile(Profile::Baseline)
             .num_threads(1)
             .vui(VuiConfig::bt709());
-        let encoder = Encoder::with_api_config(OpenH264API::from_source(), settings)
+        let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), settings)
             .map_err(|e| library("set-up", e))?;
+        silence(&mut encoder);
         Ok(Self {
             encoder,
             size: (config.width, config.height),

@@ -1,6 +1,6 @@
 //! Encoders and decoders that run in process: pictures and sound to access units and back.
 //!
-//! The C libraries behind them (OpenH264, libopus) are reached through the safe interfaces of their crates; AAC is pure
+//! The C libraries behind them (OpenH264, libopus) are reached through the safe interfaces of their crates, but for one option (`quiet`); AAC is pure
 //! Rust. Everything here is a plain function of its input: a picture or samples with their time go in, units come out of the same
 //! call, and time is always the caller's.
 //!
@@ -15,6 +15,7 @@ mod h264_encoder;
 mod opus;
 mod pcm;
 mod picture;
+mod quiet;
 
 pub use aac::{AacEncoder, AacEncoderConfig};
 pub use error::EncodeError;

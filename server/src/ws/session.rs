@@ -113,8 +113,13 @@ pub(super) async fn run(
         last_heard: now,
         pongs: 0,
     };
-    let end = match session.heard(&connection.read).await {
-        Ok(()) => session.serve(&mut subscription).await,
+    let early = session.parse(&connection.read);
+    drop(connection.read); // however short, it holds the whole buffer that the request was read into
+    let end = match early {
+        Ok(frames) => match session.obey(frames).await {
+            Ok(()) => session.serve(&mut subscription).await,
+            Err(end) => end,
+        },
         Err(end) => end,
     };
     if let End::Close(code, reason) = end {
@@ -265,11 +270,6 @@ impl Session {
     fn parse(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, End> {
         self.last_heard = Instant::now();
         self.frames.push(bytes).map_err(|e| End::Close(e.close_code(), e.to_string()))
-    }
-
-    async fn heard(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let frames = self.parse(bytes)?;
-        self.obey(frames).await
     }
 
     async fn obey(&mut self, frames: Vec<Frame>) -> Result<(), End> {
