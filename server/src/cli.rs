@@ -1,6 +1,7 @@
 //! The command line.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -89,10 +90,10 @@ pub fn main() -> ExitCode {
 fn check(file: &Path) -> Result<(), StartError> {
     let text = read(file)?;
     let plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
-    println!("{} is good: {} stream(s)", file.display(), plan.streams.len());
+    say(format_args!("{} is good: {} stream(s)", file.display(), plan.streams.len()));
     for stream in &plan.streams {
         let source = stream.source.as_ref().map_or_else(|| "waits for a publisher".to_owned(), |s| s.label());
-        println!("  {}: {source}", stream.name);
+        say(format_args!("  {}: {source}", stream.name));
     }
     Ok(())
 }
@@ -168,14 +169,19 @@ fn announce(addresses: &[SocketAddr], names: &[String], lan: bool) {
         } else {
             address.to_string()
         };
-        println!("firstlight {}: open http://{shown}/", env!("CARGO_PKG_VERSION"));
+        say(format_args!("firstlight {}: open http://{shown}/", env!("CARGO_PKG_VERSION")));
         for name in names {
-            println!("  {name}: http://{shown}/{name}/");
+            say(format_args!("  {name}: http://{shown}/{name}/"));
         }
     }
     if lan || addresses.iter().any(|a| !a.ip().is_loopback()) {
-        println!("Everybody who can reach this machine can watch: there is no password yet.");
+        say(format_args!("Everybody who can reach this machine can watch: there is no password yet."));
     }
+}
+
+/// One line on standard output. If nobody reads it (`firstlight | head -1`) it is lost, and the server goes on.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn hostname() -> String {

@@ -1,5 +1,6 @@
 //! Logs: structured, one line an event, on standard error.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,8 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log filter {filter:?}: {e}"))?;
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Colours are for terminals: in a file or a journal they are noise.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     // Fails only if logging was started before, as tests in one process do: the first one stays.
     let _ = if json { log.json().try_init() } else { log.try_init() };
     Ok(())
