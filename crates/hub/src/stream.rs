@@ -189,6 +189,11 @@ impl Stream {
         self.joined(state, Place::packaged(index, slot), policy)
     }
 
+    /// Whether a picture was ever shown in another order than it was decoded: the stream has B-frames.
+    pub fn is_reordered(&self) -> bool {
+        self.lock().counters.reordered > 0
+    }
+
     /// Asks the source for a random access point soon; many requests are one.
     pub fn request_keyframe(&self) {
         self.lock().keyframe_wanted = true;

@@ -3,4 +3,5 @@
 
 pub mod file;
 pub mod plan;
+pub mod reserved;
 pub mod values;

@@ -10,10 +10,10 @@ use hub::StreamName;
 use serde::Deserialize;
 
 use super::file::{Section, Text};
+use super::reserved;
 use super::values::{ListenAddress, Span};
 use crate::endpoint::{Endpoint, Serve, Source};
 use crate::error::ConfigError;
-use crate::http::router;
 use crate::net::origin::OriginPolicy;
 use crate::supervise::source::Demand;
 
@@ -135,7 +135,7 @@ fn known(endpoints: &[&dyn Endpoint]) -> String {
 
 fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<StreamPlan, ConfigError> {
     let stream_name = StreamName::new(name).map_err(|e| section.error(e.to_string()))?;
-    if let Some(conflict) = router::name_conflict(&stream_name) {
+    if let Some(conflict) = reserved::name_conflict(&stream_name) {
         return Err(section.error(conflict));
     }
     let mut plan = StreamPlan { name: stream_name, source: None, demand: Demand::default() };

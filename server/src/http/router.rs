@@ -2,7 +2,7 @@
 //!
 //! A stream's name may have slashes, so the routes below it are matched from the end: `/OAK1/CAM_A/ws` is the tail
 //! `ws` of the stream `OAK1/CAM_A`. Fixed routes (`/api`, `/cameras`, …) come first; no stream may be named so that
-//! the two could meet (see [`name_conflict`]).
+//! the two could meet (see [`crate::config::reserved`]).
 
 use std::sync::Arc;
 
@@ -15,48 +15,6 @@ use hub::StreamName;
 
 use crate::endpoint::{Context, Parts, StreamRoute};
 use crate::http::api;
-
-/// First segments that are not streams.
-const RESERVED_ROOTS: &[&str] = &[
-    "api",
-    "assets",
-    "camera",
-    "cameras",
-    "connect",
-    "controller",
-    "docs",
-    "firstlight-player.js",
-    "health",
-    "metrics",
-    "openapi.json",
-    "rtcbot.js",
-    "socket.io",
-];
-/// Last segments that are not streams.
-const RESERVED_TAILS: &[&str] = &[
-    "index.m3u8",
-    "mjpeg",
-    "publish",
-    "snapshot.jpg",
-    "stream.flv",
-    "stream.mp4",
-    "stream.ts",
-    "whep",
-    "whip",
-    "ws",
-];
-
-/// Why a stream may not have this name, if so.
-pub fn name_conflict(name: &StreamName) -> Option<String> {
-    let first = name.as_str().split('/').next().unwrap_or_default();
-    let last = name.as_str().rsplit('/').next().unwrap_or_default();
-    if RESERVED_ROOTS.contains(&first) {
-        return Some(format!("/{first} is an address of the server's own; choose another name"));
-    }
-    RESERVED_TAILS
-        .contains(&last)
-        .then(|| format!("/{last} at the end is an address below each stream; choose another name"))
-}
 
 /// Puts all routes together.
 pub fn build(parts: Vec<Parts>, context: &Context) -> Router {
@@ -133,14 +91,5 @@ mod tests {
         assert_eq!(name("/frontws", "ws"), None);
         assert_eq!(name("/../ws", "ws"), None);
         assert_eq!(name("/", ""), None);
-    }
-
-    #[test]
-    fn names_that_would_hide_an_address_are_refused() {
-        for name in ["api", "cameras/x", "health", "front/ws", "a/b/whep"] {
-            assert!(name_conflict(&StreamName::new(name).unwrap()).is_some(), "{name}");
-        }
-        assert!(name_conflict(&StreamName::new("front").unwrap()).is_none());
-        assert!(name_conflict(&StreamName::new("ws/front").unwrap()).is_none());
     }
 }

@@ -11,10 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
+use container::Format;
 use hub::{Next, Subscription};
 use media::{Chunk, InitSegment};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::warn;
 
 use super::frame::{Header, Opcode};
 use super::line::{Line, same};
@@ -22,6 +24,9 @@ use crate::supervise::tasks::Tasks;
 
 /// One group writes to this many viewers at most (3 ms of writes); more make a second group, which another core can serve.
 const MAX_MEMBERS: usize = 512;
+
+/// B-frames are looked for once in so many messages: about once a second.
+const REORDERING_EVERY: u64 = 32;
 
 /// The groups there are, by stream and packaging.
 #[derive(Debug, Default)]
@@ -49,14 +54,13 @@ impl Groups {
     /// The group for one more viewer of this packaging; made if there is none with room.
     pub(super) fn find(
         &self,
-        stream: &str,
         key: &str,
-        init_opcode: Opcode,
+        (format, init_opcode): (Format, Opcode),
         subscription: &Subscription<Chunk>,
         tasks: &Tasks,
     ) -> Arc<Group> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = by_key.entry((stream.to_owned(), key.to_owned())).or_default();
+        let groups = by_key.entry((subscription.stream().name().to_string(), key.to_owned())).or_default();
         groups.retain(|group| group.strong_count() > 0);
         let roomy = groups.iter().filter(|group| group.strong_count() < MAX_MEMBERS).find_map(Weak::upgrade);
         if let Some(group) = roomy {
@@ -70,6 +74,7 @@ impl Groups {
             subscription: subscription.observe(),
             init: None,
             init_opcode,
+            reordering: (!format.carries_reordering()).then_some(format),
             shared,
         };
         tasks.spawn("ws-group", sender.run(end));
@@ -94,6 +99,8 @@ struct Sender {
     subscription: Subscription<Chunk>,
     init: Option<Arc<InitSegment>>,
     init_opcode: Opcode,
+    /// The format, if it has no place for reordered pictures and nobody was warned yet.
+    reordering: Option<Format>,
     shared: Arc<Shared>,
 }
 
@@ -115,6 +122,9 @@ impl Sender {
                 (Next::Item(chunk), Some(number)) => {
                     self.take_in_before(number);
                     self.send(number, &chunk);
+                    if number % REORDERING_EVERY == 0 {
+                        self.look_for_reordering();
+                    }
                 }
                 // Too slow as a whole, or over: each session sees the same and knows what to tell its viewer.
                 (Next::Closed(_), _) => {
@@ -171,6 +181,17 @@ impl Sender {
                 }
                 _ => false,
             })
+    }
+
+    /// Says once that a viewer of this format sees pictures in the wrong order.
+    fn look_for_reordering(&mut self) {
+        if self.reordering.is_some()
+            && self.subscription.stream().is_reordered()
+            && let Some(format) = self.reordering.take()
+        {
+            warn!(stream = %self.subscription.stream().name(), format = format.name(),
+                "the stream has B-frames, which this format cannot carry: pictures will jump; switch B-frames off in the encoder, or watch by format=fmp4");
+        }
     }
 
     fn release_all(&mut self) {

@@ -46,8 +46,7 @@ impl Viewers {
         let key = format.key(&options);
         let subscription =
             stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, || format.muxer(&options));
-        let init_opcode = manners.init_opcode();
-        let group = self.groups.find(stream.name().as_str(), &key, init_opcode, &subscription, &self.tasks);
+        let group = self.groups.find(&key, (format, manners.init_opcode()), &subscription, &self.tasks);
         drop((stream, key));
         session::run(connection, subscription, group, manners).await;
     }

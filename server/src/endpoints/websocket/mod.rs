@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use container::Format;
 use hub::LagPolicy;
 use serde::Deserialize;
-use tracing::warn;
 
 use self::query::Query;
 use crate::config::file::Section;
@@ -21,7 +20,6 @@ use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRoute};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
-use crate::telemetry::Throttle;
 use crate::ws::{Manners, Viewers, handshake};
 
 /// The WebSocket endpoint.
@@ -56,7 +54,6 @@ impl Endpoint for WebSocket {
                 settings,
                 context: context.clone(),
                 viewers: Arc::new(Viewers::new(context.tasks.clone())),
-                reordered: Throttle::new(Duration::from_secs(60)),
             });
             // `ws` by name, and `ws/` as the jmuxer recipe's page finds it below its own address.
             let stream_routes = ["ws", "ws/"].into_iter().map(|tail| StreamRoute {
@@ -74,7 +71,6 @@ struct Outputs {
     settings: Settings,
     context: Context,
     viewers: Arc<Viewers>,
-    reordered: Throttle,
 }
 
 fn handler(outputs: Arc<Outputs>) -> StreamHandler {
@@ -106,13 +102,6 @@ impl Outputs {
             init_pause: Duration::ZERO,
             send_timeout: self.settings.send_timeout.0,
         };
-        if !query.format.carries_reordering()
-            && stream.snapshot().reordered > 0
-            && let Some(held) = self.reordered.allow()
-        {
-            warn!(stream = %stream.name(), format = query.format.name(), held,
-                "the stream has B-frames, which this format cannot carry: pictures will jump; switch B-frames off in the encoder or use format=fmp4");
-        }
         let viewers = Arc::clone(&self.viewers);
         self.context.tasks.spawn("ws-viewer", async move {
             viewers.serve(upgrade, stream, (query.format, query.options), policy, manners).await;
