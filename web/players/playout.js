@@ -13,7 +13,7 @@ export class Playout {
   #jitter = 0;
   #delay = 0;
   #stepped = 0;
-  /** @type {{ late: number, output: number, delay: number, pts: number, now: number } | null} */
+  /** @type {{ late: number, output: number, delay: number, pts: number, now: number, judged: number } | null} */
   #sound = null;
 
   /** A picture with this pts is ready. @param {number} pts @param {number} now */
@@ -33,10 +33,13 @@ export class Playout {
    */
   soundArrived(pts, now, output) {
     if (this.#base === Infinity) this.arrived(pts, now);
-    const sound = (this.#sound ??= { late: 0, output, delay: 0, pts: Infinity, now });
+    // After a stall the backlog comes first, in pieces perhaps: sound begins anew, and they say nothing.
+    const stalled = this.#sound !== null && now - this.#sound.now > JUMP;
+    if (stalled) this.#sound = null;
+    const sound = (this.#sound ??= { late: 0, output, delay: 0, pts: Infinity, now, judged: stalled ? now + BACKLOG : now });
     const burst = pts - sound.pts > (now - sound.now) * 1.5 || sound.pts === Infinity;
     const late = now - pts - this.#base;
-    if (!burst && late < JUMP / 2) sound.late = Math.max(late, sound.late * 0.99);
+    if (!burst && late < JUMP / 2 && now >= sound.judged) sound.late = Math.max(late, sound.late * 0.99);
     Object.assign(sound, { output, pts, now });
     if (sound.delay === 0) sound.delay = this.#soundNeeds;
   }
@@ -86,4 +89,5 @@ const SOUND_MOST = 400;
 const SOUND_TRAILS = 40;
 const SOUND_TRAILS_MOST = 50;
 const CUSHION = 15;
+const BACKLOG = 500;
 const SLEW = 0.01;

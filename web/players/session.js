@@ -240,7 +240,9 @@ export class Session {
   /** @param {Failure | null} failure */
   async #tellWhy(failure) {
     if (failure) this.#view.state(this.#lastShown ? "reconnecting" : "starting", failure.message);
+    const late = setTimeout(() => this.#unanswered(), ANSWER);
     const { server, stream } = await askServer(this.#address);
+    clearTimeout(late);
     if (this.#stopped || (this.#alive && !this.#silent)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
     if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
@@ -258,6 +260,11 @@ export class Session {
     } else if (!failure && this.#alive && this.#silent) {
       this.#view.state("reconnecting", "the camera sends nothing");
     }
+  }
+
+  /** Media has stopped and so has the server: the viewer need not wait for the request to fail to be told. */
+  #unanswered() {
+    if (!this.#stopped && this.#alive && this.#silent) this.#view.state("reconnecting", "the server does not answer");
   }
 
   /** Once a second: media that stopped or never came. */
@@ -299,4 +306,5 @@ const LATER = 10_000;
 const UNSUPPORTED_WAIT = 30_000;
 const SILENCE = 2500;
 const SILENCE_MOST = 8000;
+const ANSWER = 1000;
 const FIRST_PICTURE = 8000;

@@ -223,7 +223,7 @@ export class WebCodecsConnection {
     const now = performance.now();
     this.#playout.arrived(frame.timestamp / 1000, now);
     this.#ready.push(frame);
-    while (this.#ready.length > 1 && (this.#ready.length > READY_MOST || this.#isDue(this.#ready[1], now))) {
+    while (this.#ready.length > 1 && (this.#ready.length > READY_MOST + READY_SPARE || this.#isDue(this.#ready[1], now))) {
       this.#ready.shift()?.close();
       if (this.#settled) this.#count.dropped += 1;
     }
@@ -241,7 +241,8 @@ export class WebCodecsConnection {
     this.#playout.step(now);
     /** @type {VideoFrame | null} */
     let frame = null;
-    while (this.#ready.length && (this.#isDue(this.#ready[0], now) || !this.#settled)) {
+    // Too many to keep: one shown early is better than one never shown.
+    while (this.#ready.length && (this.#isDue(this.#ready[0], now) || !this.#settled || this.#ready.length > READY_MOST)) {
       if (frame && this.#settled) this.#count.dropped += 1;
       frame?.close();
       frame = /** @type {VideoFrame} */ (this.#ready.shift());
@@ -307,4 +308,5 @@ export class WebCodecsConnection {
 const QUEUE_BUSY = 8;
 const QUEUE_MOST = 60;
 const READY_MOST = 6;
+const READY_SPARE = 2;
 const HALF_REFRESH = 8;

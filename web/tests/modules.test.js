@@ -195,6 +195,22 @@ test("sound trails the picture by 40 to 50 ms and no more", () => {
   assert.equal(Math.round(playout.soundDue(0) - playout.due(0)), 40);
 });
 
+test("a stall does not make the sound later than it was before", () => {
+  const playout = new Playout();
+  const play = (/** @type {number} */ i, /** @type {number} */ now) => {
+    playout.soundArrived(i * 20 - 25, now, 40);
+    playout.arrived(i * 20, now);
+    playout.step(now);
+  };
+  for (let i = 0; i < 400; i++) play(i, 5000 + i * 20);
+  const before = playout.soundDue(0) - 5000;
+  // Five seconds come at once, sound before pictures, the first of them 400 ms earlier than the rest.
+  play(400, 17_600);
+  for (let i = 401; i < 650; i++) play(i, 18_000);
+  for (let i = 650; i < 700; i++) play(i, 5000 + i * 20);
+  assert.ok(playout.soundDue(0) - 5000 <= before + 1, `${playout.soundDue(0) - 5000} ms, before ${before} ms`);
+});
+
 test("a source that starts again at zero is shown at once", () => {
   const playout = new Playout();
   playout.arrived(900_000, 5000);
