@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Browser, until, wait } from "./harness/browser.js";
+import { Browser, screenshot, until, wait } from "./harness/browser.js";
 import { Network } from "./harness/network.js";
 import { ages, listen, live, look } from "./harness/player.js";
 import { Server } from "./harness/server.js";
@@ -66,10 +66,13 @@ for (const transport of TRANSPORTS) {
     await live(tab, transport);
     await wait(1500);
     network.stall();
-    const stalled = await until("told", () => look(tab), (now) => now.state === "reconnecting", 5000);
+    const since = performance.now();
+    const stalled = await until("told", () => look(tab), (now) => now.state === "reconnecting", 5000).finally(async () => {
+      await screenshot(tab, `player-stalled-${transport}`);
+      await wait(Math.max(0, 5000 - (performance.now() - since)));
+      network.flow();
+    });
     assert.ok(stalled.reason, "with a reason");
-    await wait(1500);
-    network.flow();
     const from = performance.now();
     await live(tab, null, 6000);
     const took = performance.now() - from;
