@@ -203,7 +203,7 @@ impl FrameReader {
         let so_far = self.message.as_ref().map_or(0, |m| m.payload.len());
         let payload_len = usize::try_from(len)
             .ok()
-            .filter(|len| len + so_far <= MAX_PAYLOAD)
+            .filter(|len| len.saturating_add(so_far) <= MAX_PAYLOAD)
             .ok_or(FrameError::TooLong(len))?;
         let rest = &rest[len_bytes..];
         let Some((mask, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
@@ -293,6 +293,16 @@ mod tests {
         assert_eq!(refused(&masked(0x09, b"")), FrameError::Control);
         assert_eq!(refused(&masked(0x80, b"")), FrameError::Fragmentation);
         assert_eq!(refused(&[0x82, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0]).close_code(), 1009);
+    }
+
+    #[test]
+    fn a_fragment_whose_length_would_wrap_is_refused() {
+        let mut reader = FrameReader::default();
+        assert_eq!(reader.push(&masked(0x01, b"a")), Ok(Vec::new()));
+        let mut bytes = vec![0x80, 0xff];
+        bytes.extend(u64::MAX.to_be_bytes());
+        bytes.extend([0; 4]);
+        assert_eq!(reader.push(&bytes), Err(FrameError::TooLong(u64::MAX)));
     }
 
     #[test]
