@@ -11,11 +11,25 @@ use super::timestamp::read_stamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndOfPicture {
     /// At the first stuffing (a multiplexer stuffs only when it has nothing more of the picture) or when the input
-    /// falls silent. Holds for ffmpeg and GStreamer, and for every multiplexer that aligns pictures to packets.
+    /// falls silent and [`Silence`] allows it. Holds for ffmpeg and GStreamer, and for every multiplexer that aligns
+    /// pictures to packets.
     Stuffing,
     /// Only where the next one starts: the multiplexer has been seen to stuff or to pause within a picture.
     NextStart,
 }
+
+/// What silence behind bytes without stuffing has meant so far. A picture that fills its packets to the last byte is
+/// rare; a sender that paces its packets, as over UDP, falls silent behind each, and its first picture must be whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// It fell between pictures so many times and never within one; believed from [`PROOF`] times on.
+    BetweenPictures(u8),
+    /// It fell within a picture, so it means nothing.
+    Anywhere,
+}
+
+/// So often silence must have been the end of a picture before it is taken as one.
+const PROOF: u8 = 3;
 
 /// Puts PES packets together; bounded to 8 MiB.
 #[derive(Debug)]
@@ -23,6 +37,9 @@ pub(super) struct PesAssembler {
     buffer: Vec<u8>,
     state: State,
     end_of_picture: EndOfPicture,
+    silence: Silence,
+    /// Silence fell behind what is buffered.
+    silent: bool,
     counter: Option<u8>,
     /// Payload of the last transport packet: a repetition has the same counter and the same payload.
     last: Vec<u8>,
@@ -64,6 +81,8 @@ impl PesAssembler {
             buffer: Vec::new(),
             state: State::Waiting,
             end_of_picture: EndOfPicture::Stuffing,
+            silence: Silence::BetweenPictures(0),
+            silent: false,
             counter: None,
             last: Vec::with_capacity(PACKET_LEN),
             lost: 0,
@@ -87,6 +106,7 @@ impl PesAssembler {
             }
             Continuity::Follows => {}
         }
+        self.judge_silence(packet.unit_start);
         if packet.unit_start {
             self.finish_at_start(&mut outcome, &mut complete);
             self.state = State::Open;
@@ -126,8 +146,12 @@ impl PesAssembler {
         let unbounded =
             self.state == State::Open && self.stated_len().is_none() && self.buffer.len() >= HEADER_LEN;
         if unbounded && self.end_of_picture == EndOfPicture::Stuffing {
-            self.finish(&mut outcome, complete);
-            self.state = State::EndedEarly;
+            if matches!(self.silence, Silence::BetweenPictures(times) if times >= PROOF) {
+                self.finish(&mut outcome, complete);
+                self.state = State::EndedEarly;
+            } else {
+                self.silent = true;
+            }
         }
         outcome
     }
@@ -138,6 +162,19 @@ impl PesAssembler {
         self.finish_at_start(&mut outcome, complete);
         self.state = State::Waiting;
         outcome
+    }
+
+    /// Learns from the first packet after silence what the silence was.
+    fn judge_silence(&mut self, unit_start: bool) {
+        if !std::mem::take(&mut self.silent) || self.state != State::Open {
+            return;
+        }
+        self.silence = match self.silence {
+            Silence::BetweenPictures(times) if unit_start => {
+                Silence::BetweenPictures(times.saturating_add(1))
+            }
+            Silence::BetweenPictures(_) | Silence::Anywhere => Silence::Anywhere,
+        };
     }
 
     fn missing_before(&mut self, packet: &Packet<'_>, payload: &[u8]) -> Continuity {
@@ -247,6 +284,10 @@ mod tests {
             self.counter = (self.counter + 1) & 0x0f;
             self.assembler.push(&packet, |pes| self.payloads.push((pes.payload.to_vec(), pes.lost)))
         }
+
+        fn idle(&mut self) {
+            self.assembler.idle(|pes| self.payloads.push((pes.payload.to_vec(), pes.lost)));
+        }
     }
 
     fn start(len: u8, payload: &[u8]) -> Vec<u8> {
@@ -284,13 +325,32 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_a_packet_without_length_but_not_one_with() {
+    fn silence_that_was_the_end_of_pictures_ends_a_packet_without_length_but_not_one_with() {
         let mut run = Run::new();
-        run.packet(true, false, &start(0, b"ab"));
-        run.assembler.idle(|pes| run.payloads.push((pes.payload.to_vec(), pes.lost)));
-        run.packet(true, false, &start(9, b"cd"));
-        run.assembler.idle(|pes| run.payloads.push((pes.payload.to_vec(), pes.lost)));
-        assert_eq!(run.payloads, [(b"ab".to_vec(), 0)]);
+        for _ in 0..PROOF {
+            run.packet(true, false, &start(0, b"ab"));
+            run.idle();
+        }
+        assert_eq!(run.payloads.len(), 2, "not believed yet");
+        run.packet(true, false, &start(0, b"cd"));
+        run.idle();
+        assert_eq!(run.payloads.len(), 4, "believed");
+        run.packet(true, false, &start(9, b"ef"));
+        run.idle();
+        assert_eq!(run.payloads.len(), 4, "its length says that more is to come");
+    }
+
+    #[test]
+    fn a_sender_that_pauses_within_pictures_loses_none_of_them() {
+        let mut run = Run::new();
+        for _ in 0..5 {
+            run.packet(true, false, &start(0, b"ab"));
+            run.idle();
+            assert_eq!(run.packet(false, false, b"cd"), Outcome::default());
+            run.idle();
+            assert_eq!(run.packet(false, true, b"ef"), Outcome::default());
+        }
+        assert_eq!(run.payloads, vec![(b"abcdef".to_vec(), 0); 5]);
     }
 
     #[test]
