@@ -8,6 +8,7 @@
 //! Invariant: a member has every chunk before the group's next one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
@@ -47,7 +48,9 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 struct Shared {
     joining: Mutex<Vec<Arc<Line>>>,
-    joined: Notify,
+    /// Somebody left: their socket is to be let go at once, not at the next chunk, which may never come.
+    left: AtomicBool,
+    changed: Notify,
 }
 
 impl Groups {
@@ -90,7 +93,13 @@ impl Group {
     /// Takes a viewer in whose line was just given away.
     pub(super) fn join(&self, line: Arc<Line>) {
         self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        self.shared.joined.notify_one();
+        self.shared.changed.notify_one();
+    }
+
+    /// Lets go of the viewers whose sessions took the turn for good.
+    pub(super) fn leave(&self) {
+        self.shared.left.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
     }
 }
 
@@ -110,7 +119,10 @@ impl Sender {
             let next = tokio::select! {
                 biased;
                 next = self.subscription.next() => next,
-                () = self.shared.joined.notified() => {
+                () = self.shared.changed.notified() => {
+                    if self.shared.left.swap(false, Ordering::Acquire) {
+                        self.members.retain(|line| line.place().is_some());
+                    }
                     self.take_in();
                     continue;
                 }

@@ -122,13 +122,13 @@ pub(super) async fn run(
         },
         Err(end) => end,
     };
+    let stream = subscription.stream().name().clone();
+    drop(subscription);
+    let left = session.line.take();
+    session.group.leave();
     if let End::Close(code, reason) = end {
-        debug!(stream = %subscription.stream().name(), code, reason, "viewer's session closed");
-        drop(subscription);
-        session.close(code, &reason).await;
-    } else {
-        // The group must not write to a socket whose descriptor is about to be another's.
-        session.line.take();
+        debug!(%stream, code, reason, "viewer's session closed");
+        session.close(code, &reason, left).await;
     }
 }
 
@@ -328,14 +328,14 @@ impl Session {
         Ok(())
     }
 
-    async fn close(&mut self, code: u16, reason: &str) {
+    /// Says why; `left` is what the group left of its last message.
+    async fn close(&mut self, code: u16, reason: &str, left: Handback) {
         let mut payload = code.to_be_bytes().to_vec();
         payload.extend_from_slice(&reason.as_bytes()[..reason.len().min(100)]);
-        let left = self.line.take();
         self.manners.send_timeout = self.manners.send_timeout.min(Duration::from_secs(1));
+        self.in_group = false;
         // The peer may be gone already; then there is nobody to tell.
-        let in_group = std::mem::replace(&mut self.in_group, false);
-        if !in_group || self.send_rest(left.rest).await.is_ok() {
+        if self.send_rest(left.rest).await.is_ok() {
             let _ = self.send(Opcode::Close, &payload).await;
         }
     }
