@@ -49,7 +49,7 @@ fn modules_name_only_what_is_below_them() {
             let place = format!("{}:{number}", file.path);
             match floor(target) {
                 None => {
-                    offences.push(format!("{place}: crate::{target} has no floor; name the module itself"))
+                    offences.push(format!("{place}: crate::{target} has no floor; name the module itself"));
                 }
                 Some(other) if other > own => offences.push(format!("{place}: {target} is above {module}")),
                 Some(_) => {}
