@@ -4,8 +4,8 @@
 //! for a reader, a packaging is muxed once however many watch, and everything a stream does upward (start the camera,
 //! ask for a keyframe) follows from the subscriptions that exist.
 //!
-//! Locking: each stream has exactly one lock, held for a header and a copy at most, never across an await, and no
-//! other lock is taken inside it.
+//! Locking: each stream has exactly one lock, held for a header and a copy at most, never across an await. Inside it only
+//! the lock of its own demand counter is taken, for a read; wakers and dropped muxers run outside.
 //!
 //! Not here: sockets, clocks, retry, formats.
 
