@@ -128,7 +128,11 @@ impl UdpSource {
                     }
                     continue;
                 }
-                _ => info!(%stream, %peer, "a camera sends"),
+                // Its bytes continue nothing that came before: format and parameters are found anew, by a new run.
+                Some(_) => {
+                    return Err(SourceError::Ended(format!("{label}: another camera sends, from {peer}")));
+                }
+                None => info!(%stream, %peer, "a camera sends"),
             }
             camera = Some((peer, now));
             ingest.push(&buffer[..len], None)?;
