@@ -43,7 +43,8 @@ fn fragments_with_opus() {
 #[test]
 fn a_late_viewers_fragments() {
     let server = Server::with_source(SOURCE);
-    watch(&server, "format=fmp4", 40);
+    let mut first = Viewer::open(&server, "/front/ws?format=fmp4");
+    first.binaries(40);
     let messages = watch(&server, "format=fmp4", 60);
     assert!(fragment(&messages[1]).tracks[0].decode_time > 0);
     assert_eq!(tool::decode("mp4", &messages.concat()).errors, "");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use firstlight_e2e::boxes::{find, fragment, is_init, timescales};
 use firstlight_e2e::camera::{Camera, Film, free_port};
 use firstlight_e2e::clip::{self, PLAIN, REORDERED};
-use firstlight_e2e::{Server, Viewer, byte_stream, tool};
+use firstlight_e2e::{Server, Viewer, byte_stream, tool, within};
 use serde_json::Value;
 
 /// Messages of fMP4 watched, the initialization segment included: two seconds and more.
@@ -162,6 +162,22 @@ fn datagrams_of_bare_h264_and_of_transport_stream_play() {
     let _ts = Camera::datagrams(ts_port, Film::cut(&ts, 1_316, 4));
     play(&server, "ts");
     assert_eq!(tracks(&server, "ts").0, names(&["H.264", "AAC"]));
+}
+
+#[test]
+fn a_second_sender_of_datagrams_follows_a_silent_one_even_in_another_format() {
+    let ts = std::fs::read(clip::file("320x240", 4, PLAIN, true, "ts")).unwrap();
+    let port = free_port();
+    let server = Server::with_source(&text(&format!("udp://{port}")));
+    let first = Camera::datagrams(port, Film::cut(&ts, 1_316, 4));
+    let mut viewer = Viewer::open(&server, "/front/ws?format=annexb");
+    viewer.binaries(10);
+    drop(first);
+    let _second = Camera::datagrams(port, Film::h264(&clip::h264("640x360", 2, PLAIN)));
+    within(Duration::from_secs(6), "the second sender plays", || {
+        (server.state("front") == "live" && tracks(&server, "front").1 == (640, 360)).then_some(())
+    });
+    viewer.binaries(10);
 }
 
 /// Decoding times of a track's samples must go on evenly where the file begins again.
