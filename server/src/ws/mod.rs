@@ -16,7 +16,7 @@ use container::{Format, FormatOptions};
 use hub::{LagPolicy, PackagingKey, Stream};
 
 pub use self::group::Groups;
-use self::handshake::Upgrade;
+use self::handshake::Connection;
 pub use self::session::Manners;
 use crate::supervise::tasks::Tasks;
 
@@ -33,21 +33,19 @@ impl Viewers {
         Self { groups: Groups::default(), tasks }
     }
 
-    /// Shows a stream to the peer of an upgrade until either side ends.
-    pub async fn serve(
+    /// Shows a stream to a viewer: watches it from now on, and sends, once awaited, until either side ends.
+    pub fn serve(
         &self,
-        upgrade: Upgrade,
-        stream: Arc<Stream>,
+        connection: Connection,
+        stream: &Arc<Stream>,
         (format, options): (Format, FormatOptions),
         policy: LagPolicy,
         manners: Manners,
-    ) {
-        let Some(connection) = upgrade.connection().await else { return };
+    ) -> impl Future<Output = ()> + use<> {
         let key = format.key(&options);
-        let subscription =
-            stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, || format.muxer(&options));
+        let packaging = PackagingKey::new(key.clone());
+        let subscription = stream.subscribe_packaged(&packaging, policy, || format.muxer(&options));
         let group = self.groups.find(&key, (format, manners.init_opcode()), &subscription, &self.tasks);
-        drop((stream, key));
-        session::run(connection, subscription, group, manners).await;
+        session::run(connection, subscription, group, manners)
     }
 }

@@ -15,8 +15,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use container::{Format, FormatOptions};
-use hub::{LagPolicy, Stream};
+use hub::LagPolicy;
 use serde::Deserialize;
+use tokio::net::TcpStream;
 
 use self::rendition::Renditions;
 use crate::config::file::Section;
@@ -49,6 +50,8 @@ impl Default for Settings {
 const INIT_PAUSE: Duration = Duration::from_millis(20);
 /// As every WebSocket output.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A viewer of a camera that shows nothing is let go after this; players come again.
+const FIRST_PICTURE: Duration = Duration::from_secs(60);
 /// The sensor of a camera with a one-part name.
 const DEFAULT_SENSOR: &str = "CAM_A";
 
@@ -105,16 +108,26 @@ impl Face {
         };
         let face = Arc::clone(self);
         self.context.tasks.spawn("robopipe-viewer", async move {
-            let stream = if face.settings.intra_only {
+            let Some(connection) = upgrade.connection().await else { return };
+            // The format counts time in pictures, so it must know how many make a second before the first.
+            let seen = tokio::select! {
+                seen = rendition::look(camera.stream()) => seen,
+                () = gone(&connection.io) => return,
+                () = tokio::time::sleep(FIRST_PICTURE) => return,
+            };
+            let Some(seen) = seen else { return };
+            let stream = if face.settings.intra_only && !seen.intra_only {
                 face.renditions.intra_only(&camera, &face.context)
             } else {
                 Arc::clone(camera.stream())
             };
-            let Some(frame_rate) = face.frame_rate(&stream).await else { return };
-            let format = Format::Robopipe { frame_rate };
+            let format = Format::Robopipe { frame_rate: face.settings.fps.unwrap_or(seen.frame_rate) };
             let options = FormatOptions { audio: false, ..FormatOptions::default() };
             let manners = Manners { control: false, init_pause: INIT_PAUSE, send_timeout: SEND_TIMEOUT };
-            face.viewers.serve(upgrade, stream, (format, options), LagPolicy::default(), manners).await;
+            let session =
+                face.viewers.serve(connection, &stream, (format, options), LagPolicy::default(), manners);
+            drop((seen, stream, camera, face));
+            session.await;
         });
         response
     }
@@ -124,12 +137,12 @@ impl Face {
         let two_parts = cameras.get(&format!("{mxid}/{sensor}"));
         two_parts.or_else(|| cameras.get(mxid).filter(|_| sensor == DEFAULT_SENSOR))
     }
+}
 
-    /// The format counts time in pictures, so it must know how many make a second before the first: two are looked at.
-    async fn frame_rate(&self, stream: &Arc<Stream>) -> Option<NonZeroU32> {
-        if let Some(fps) = self.settings.fps {
-            return Some(fps);
-        }
-        rendition::frame_rate(stream).await
+/// Until the peer has closed the connection.
+async fn gone(io: &TcpStream) {
+    // Bytes that wait hide the end behind them; these viewers have nothing to say, so there are none, mostly.
+    while !matches!(io.peek(&mut [0]).await, Ok(0) | Err(_)) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The intra-only rendition of a stream: decoded and encoded again so that every picture stands alone.
 //!
 //! A stream like any other, but hidden and made on demand: it lives while one of this face's players watches, is shared by all of
-//! them, and holds one subscription to the stream it is made from. A stream that is intra-only by itself is passed through.
+//! them, and holds one subscription to the stream it is made from. A stream that is intra-only by itself needs none.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use encode::{EncodeError, H264Decoder, H264Encoder, H264EncoderConfig};
 use futures_core::future::BoxFuture;
-use hub::{LagPolicy, Next, Publisher, Stream, StreamName};
+use hub::{LagPolicy, Next, Publisher, Stream, StreamName, Subscription};
 use media::{AccessUnit, MediaKind, MediaTime, Timescale};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -68,11 +68,23 @@ impl Renditions {
     }
 }
 
-/// Pictures a second, by the usual distance of a few; `None` if the stream ends before.
-pub(super) async fn frame_rate(stream: &Arc<Stream>) -> Option<NonZeroU32> {
+/// What a few pictures of a stream show.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Pictures a second, by the usual distance of two.
+    pub(super) frame_rate: NonZeroU32,
+    /// Every picture stands alone already.
+    pub(super) intra_only: bool,
+    /// Keeps the stream watched until whoever looked watches it.
+    pub(super) units: Subscription<AccessUnit>,
+}
+
+/// Looks at a few pictures; `None` if the stream ends before.
+pub(super) async fn look(stream: &Arc<Stream>) -> Option<Look> {
     let mut units = stream.subscribe(LagPolicy::default());
     let mut last: Option<MediaTime> = None;
     let mut distances = Vec::new();
+    let mut intra_only = true;
     while distances.len() < DISTANCES {
         match units.next().await {
             Next::Item(unit) if unit.track.kind() == MediaKind::Video => {
@@ -80,6 +92,7 @@ pub(super) async fn frame_rate(stream: &Arc<Stream>) -> Option<NonZeroU32> {
                 distances
                     .extend(last.map(|last| dts.saturating_sub(last).ticks()).filter(|ticks| *ticks > 0));
                 last = Some(dts);
+                intra_only &= unit.random_access;
             }
             Next::Item(_) => {}
             Next::Skipped { .. } => last = None,
@@ -89,7 +102,8 @@ pub(super) async fn frame_rate(stream: &Arc<Stream>) -> Option<NonZeroU32> {
     distances.sort_unstable();
     let distance = distances[DISTANCES / 2];
     let rate = (90_000 + distance / 2) / distance;
-    NonZeroU32::new(u32::try_from(rate.clamp(1, 240)).unwrap_or(30))
+    let frame_rate = NonZeroU32::new(u32::try_from(rate.clamp(1, 240)).unwrap_or(30))?;
+    Some(Look { frame_rate, intra_only, units })
 }
 
 #[derive(Debug)]
@@ -110,14 +124,14 @@ impl Source for IntraOnly {
         Box::pin(async move {
             let work = async {
                 let closed = || SourceError::Ended("the stream it is made from was closed".to_owned());
-                let rate = frame_rate(&self.origin).await.ok_or_else(closed)?;
+                let Look { frame_rate: rate, units, .. } = look(&self.origin).await.ok_or_else(closed)?;
                 let (coded, to_code) = mpsc::channel(QUEUE);
                 let (sender, mut intra) = mpsc::channel(QUEUE);
                 // Ends when either channel's other end is gone, which it is when this future is dropped.
                 let coding = tasks::on_thread("intra-only".to_owned(), move || {
                     Transcoder::new(rate).run(to_code, &sender)
                 });
-                let feed = feed(&self.origin, coded);
+                let feed = feed(&self.origin, coded, units);
                 let publish = async {
                     while let Some(unit) = intra.recv().await {
                         publisher.publish(unit)?;
@@ -140,8 +154,11 @@ impl Source for IntraOnly {
 }
 
 /// Passes the pictures on until the stream is closed or nobody takes them.
-async fn feed(origin: &Arc<Stream>, coded: mpsc::Sender<AccessUnit>) {
+///
+/// `watched` is given up once a subscription of its own keeps the stream going: that one begins where a decoder can.
+async fn feed(origin: &Arc<Stream>, coded: mpsc::Sender<AccessUnit>, watched: Subscription<AccessUnit>) {
     let mut units = origin.subscribe(LagPolicy { max_lag: Duration::from_millis(500) });
+    drop(watched);
     loop {
         match units.next().await {
             Next::Item(unit) if unit.track.kind() == MediaKind::Video => {

@@ -104,7 +104,10 @@ impl Outputs {
         };
         let viewers = Arc::clone(&self.viewers);
         self.context.tasks.spawn("ws-viewer", async move {
-            viewers.serve(upgrade, stream, (query.format, query.options), policy, manners).await;
+            let Some(connection) = upgrade.connection().await else { return };
+            let session = viewers.serve(connection, &stream, (query.format, query.options), policy, manners);
+            drop((stream, viewers));
+            session.await;
         });
         response
     }
