@@ -32,8 +32,8 @@ fn film(bytes: Vec<u8>) -> Film {
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     let mut random = Random::new(7);
     let h264 = clip::h264("320x240", 1, PLAIN);
-    let ts = std::fs::read(clip::file("320x240", 1, PLAIN, true, "ts")).unwrap();
-    let mp4 = std::fs::read(clip::file("320x240", 1, PLAIN, true, "mp4")).unwrap();
+    let ts = std::fs::read(clip::file("320x240", 1, PLAIN, true, "ts")).expect("the clip was made");
+    let mp4 = std::fs::read(clip::file("320x240", 1, PLAIN, true, "mp4")).expect("the clip was made");
     let fragments = std::fs::read(clip::file(
         "320x240",
         1,
@@ -41,7 +41,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         true,
         "mp4",
     ))
-    .unwrap();
+    .expect("the clip was made");
     let mut inputs = vec![
         ("nothing", Vec::new()),
         ("garbage", random.bytes(600_000)),
