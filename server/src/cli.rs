@@ -1,5 +1,7 @@
 //! The command line.
 
+#![allow(rustdoc::broken_intra_doc_links)] // these comments are the help text, where [HOST] is no link
+
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;

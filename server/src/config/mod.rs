@@ -1,4 +1,4 @@
-//! Configuration in two steps: [`file`] reads text into sections and knows where each stands; [`plan`] lets each
+//! Configuration in two steps: [`mod@file`] reads text into sections and knows where each stands; [`plan`] lets each
 //! endpoint turn its own section into values that cannot be wrong.
 
 pub mod file;
