@@ -20,7 +20,7 @@ use crate::telemetry::Throttle;
 
 /// A pipe silent this long has delivered the picture: encoders write a picture in one go, and the next one is at least
 /// 8 ms away at 120 pictures a second.
-const IDLE: Duration = Duration::from_millis(4);
+pub const IDLE: Duration = Duration::from_millis(4);
 /// A camera silent this long is gone, or stuck.
 pub const SILENCE: Duration = Duration::from_secs(10);
 /// As much as one read takes; a pipe holds 64 KiB.

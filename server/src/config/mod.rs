@@ -1,6 +1,7 @@
 //! Configuration in two steps: [`mod@file`] reads text into sections and knows where each stands; [`plan`] lets each
 //! endpoint turn its own section into values that cannot be wrong.
 
+pub mod byte_stream;
 pub mod file;
 pub mod plan;
 pub mod reserved;

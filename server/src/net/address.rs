@@ -1,19 +1,28 @@
 //! Addresses to connect to.
 
-/// Checks `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
-///
-/// # Errors
-/// What was expected.
-pub fn host_and_port(text: &str) -> Result<String, String> {
-    let text = text.trim_end_matches('/');
-    let wrong = || format!("{text:?} is no address to connect to: write host:port, as in 192.168.1.20:8000");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port: u16 = port.parse().map_err(|_| wrong())?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || port == 0 || host.contains(['/', '@', ' ']) || (host.contains(':') && !bracketed) {
-        return Err(wrong());
+/// `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAndPort(pub String);
+
+impl std::str::FromStr for HostAndPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim_end_matches('/');
+        let wrong =
+            || format!("{text:?} is no address to connect to: write host:port, as in 192.168.1.20:8000");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.is_empty()
+            || port == 0
+            || host.contains(['/', '@', ' '])
+            || (host.contains(':') && !bracketed)
+        {
+            return Err(wrong());
+        }
+        Ok(Self(text.to_owned()))
     }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -23,10 +32,10 @@ mod tests {
     #[test]
     fn an_address_needs_a_host_and_a_port() {
         for good in ["10.0.0.5:8000", "camera.local:1", "[::1]:8000", "10.0.0.5:8000/"] {
-            assert!(host_and_port(good).is_ok(), "{good}");
+            assert!(good.parse::<HostAndPort>().is_ok(), "{good}");
         }
         for bad in ["", "10.0.0.5", ":8000", "host:0", "host:99999", "a/b:1", "::1:8000", "user@host:1"] {
-            assert!(host_and_port(bad).is_err(), "{bad}");
+            assert!(bad.parse::<HostAndPort>().is_err(), "{bad}");
         }
     }
 }

@@ -7,28 +7,19 @@ use std::time::Duration;
 use container::demux::InputFormat;
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::byte_stream::byte_stream;
 use crate::config::file::Section;
-use crate::config::values::Input;
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
 use crate::ingest::Ingest;
-use crate::net::address::host_and_port;
+use crate::net::address::HostAndPort;
 
 /// Cameras that listen.
 #[derive(Debug)]
 pub struct Tcp;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spec {
-    address: String,
-    #[serde(default)]
-    format: Option<Input>,
-}
 
 #[derive(Debug)]
 struct TcpSource {
@@ -53,13 +44,8 @@ impl Endpoint for Tcp {
     }
 
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
-        let place = spec.clone();
-        let spec = match spec.as_str() {
-            Some(url) => Spec { address: url.trim_start_matches("tcp://").to_owned(), format: None },
-            None => spec.parse()?,
-        };
-        let address = host_and_port(&spec.address).map_err(|e| place.error(e))?;
-        Ok(Box::new(TcpSource { address, format: spec.format.map(|f| f.0) }))
+        let (HostAndPort(address), format) = byte_stream(spec, "tcp")?;
+        Ok(Box::new(TcpSource { address, format }))
     }
 }
 

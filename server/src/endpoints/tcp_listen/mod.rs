@@ -8,13 +8,13 @@ use std::time::Duration;
 use container::demux::InputFormat;
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::byte_stream::byte_stream;
 use crate::config::file::Section;
-use crate::config::values::{Input, ListenAddress};
+use crate::config::values::ListenAddress;
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
 use crate::ingest::Ingest;
@@ -24,14 +24,6 @@ use crate::telemetry::Throttle;
 /// Cameras that connect.
 #[derive(Debug)]
 pub struct TcpListen;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spec {
-    address: ListenAddress,
-    #[serde(default)]
-    format: Option<Input>,
-}
 
 #[derive(Debug)]
 struct TcpListenSource {
@@ -54,16 +46,9 @@ impl Endpoint for TcpListen {
 
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
         let place = spec.clone();
-        let spec = match spec.as_str() {
-            Some(url) => {
-                let address =
-                    url.trim_start_matches("tcp-listen://").parse().map_err(|e: String| place.error(e))?;
-                Spec { address, format: None }
-            }
-            None => spec.parse()?,
-        };
-        let address = *spec.address.0.first().ok_or_else(|| place.error("expected an address"))?;
-        Ok(Box::new(TcpListenSource { address, format: spec.format.map(|f| f.0) }))
+        let (listen, format): (ListenAddress, _) = byte_stream(spec, "tcp-listen")?;
+        let address = *listen.0.first().ok_or_else(|| place.error("expected an address"))?;
+        Ok(Box::new(TcpListenSource { address, format }))
     }
 }
 

@@ -8,30 +8,22 @@ use std::time::{Duration, Instant};
 use container::demux::InputFormat;
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use serde::Deserialize;
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::byte_stream::byte_stream;
 use crate::config::file::Section;
-use crate::config::values::{Input, ListenAddress};
+use crate::config::values::ListenAddress;
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
-use crate::ingest::{Ingest, SILENCE};
+use crate::ingest::{IDLE, Ingest, SILENCE};
 use crate::telemetry::Throttle;
 
 /// Datagrams as sources.
 #[derive(Debug)]
 pub struct Udp;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spec {
-    address: ListenAddress,
-    #[serde(default)]
-    format: Option<Input>,
-}
 
 #[derive(Debug)]
 struct UdpSource {
@@ -45,8 +37,6 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const DATAGRAM: usize = 65_536;
 /// A camera silent this long may be replaced by another sender.
 const RELEASE: Duration = Duration::from_secs(2);
-/// As in `ingest`: what came before this much silence is a whole picture.
-const IDLE: Duration = Duration::from_millis(4);
 
 impl Endpoint for Udp {
     fn name(&self) -> &'static str {
@@ -63,15 +53,9 @@ impl Endpoint for Udp {
 
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
         let place = spec.clone();
-        let spec = match spec.as_str() {
-            Some(url) => {
-                let address = url.trim_start_matches("udp://").trim_start_matches('@');
-                Spec { address: address.parse().map_err(|e: String| place.error(e))?, format: None }
-            }
-            None => spec.parse()?,
-        };
-        let address = *spec.address.0.first().ok_or_else(|| place.error("expected an address"))?;
-        Ok(Box::new(UdpSource { address, format: spec.format.map(|f| f.0) }))
+        let (listen, format): (ListenAddress, _) = byte_stream(spec, "udp")?;
+        let address = *listen.0.first().ok_or_else(|| place.error("expected an address"))?;
+        Ok(Box::new(UdpSource { address, format }))
     }
 }
 
