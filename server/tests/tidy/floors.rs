@@ -5,7 +5,7 @@ use crate::tree::{File, code, files, none};
 /// Modules from the ground up; one may name what stands below it or on its own floor.
 const FLOORS: &[&[&str]] = &[
     &["error", "telemetry"],
-    &["net", "config::file", "config::values", "config::reserved"],
+    &["net", "config"],
     &["endpoint", "supervise"],
     &["config::plan", "ws", "ingest"],
     &["endpoints", "http"],
@@ -13,9 +13,13 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// The floor of a path like `config::file::Section`.
+/// The floor of a path like `config::file::Section`: that of the longest name it begins with, since `config::plan` stands
+/// above the rest of `config`.
 fn floor(path: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.iter().any(|m| path == *m || path.starts_with(&format!("{m}::"))))
+    let begins = |module: &str| path == module || path.starts_with(&format!("{module}::"));
+    let floors =
+        FLOORS.iter().enumerate().flat_map(|(at, floor)| floor.iter().map(move |module| (at, *module)));
+    floors.filter(|(_, module)| begins(module)).max_by_key(|(_, module)| module.len()).map(|(at, _)| at)
 }
 
 /// `supervise::tasks` for `server/src/supervise/tasks.rs`; `None` for the roots and for `config`, which only lists.
