@@ -29,9 +29,24 @@ pub enum IdleFlush {
     /// A picture ends when the next one begins: one frame later.
     Never,
     /// A picture also ends when the pipe falls silent behind it, as it does with `rpicam-vid --flush` or ffmpeg, which
-    /// write a picture at a time. The first time that this turns out wrong, because an encoder writes slice by slice
-    /// with pauses, the stream falls back to [`Never`](Self::Never).
+    /// write a picture at a time. That is believed once the first pictures have shown it: until then silence ends
+    /// nothing, so that a camera on a slow network, or one that writes slice by slice with pauses, loses no picture.
+    /// When it turns out wrong the stream falls back to [`Never`](Self::Never).
     WhenSilent,
+}
+
+/// So many of the first pictures must have been whole when silence fell before silence is taken as their end.
+const PROOF: u8 = 2;
+
+/// What is known of the silence that fell last, while silence is not yet believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// None fell, or it has been judged.
+    Judged,
+    /// It fell inside or behind the NAL unit that is open.
+    Open,
+    /// A NAL unit has begun since.
+    Passed,
 }
 
 /// Cuts one byte stream into access units; see the module's documentation.
@@ -41,6 +56,9 @@ pub struct Assembler {
     clock: StreamClock,
     order: PictureOrder,
     idle_flush: IdleFlush,
+    /// Silences that were the end of a picture, up to [`PROOF`].
+    proven: u8,
+    silence: Silence,
     scanner: StartCodeScanner,
     state: State,
     /// The unit so far, length-prefixed, and at its end the open NAL unit with room for its length.
@@ -88,6 +106,8 @@ impl Assembler {
             clock: StreamClock::default(),
             order: PictureOrder::default(),
             idle_flush,
+            proven: 0,
+            silence: Silence::Judged,
             scanner: StartCodeScanner::default(),
             state: State::Seeking,
             scratch: Vec::new(),
@@ -138,8 +158,12 @@ impl Assembler {
     ///
     /// Does nothing with [`IdleFlush::Never`], without a picture, or while it has fewer slices than the one before.
     pub fn flush_idle(&mut self) {
-        if self.idle_flush == IdleFlush::WhenSilent {
-            self.flush(self.slices_before);
+        match self.idle_flush {
+            IdleFlush::WhenSilent if self.proven >= PROOF => self.flush(self.slices_before),
+            IdleFlush::WhenSilent if self.state == State::Open && self.may_be_whole(self.slices_before) => {
+                self.silence = Silence::Open;
+            }
+            IdleFlush::WhenSilent | IdleFlush::Never => {}
         }
     }
 
@@ -169,7 +193,22 @@ impl Assembler {
                     self.state = State::Seeking;
                 }
             }
-            State::Open => self.append(bytes, mark),
+            State::Open => {
+                if self.silence == Silence::Open && bytes.iter().any(|&byte| byte != 0) {
+                    self.judge_silence(false);
+                }
+                self.append(bytes, mark);
+            }
+        }
+    }
+
+    /// The silence before these bytes was the end of a picture, or it was not.
+    fn judge_silence(&mut self, was_the_end: bool) {
+        self.silence = Silence::Judged;
+        if was_the_end {
+            self.proven = self.proven.saturating_add(1);
+        } else {
+            self.idle_flush = IdleFlush::Never;
         }
     }
 
@@ -207,6 +246,9 @@ impl Assembler {
 
     fn open_nal(&mut self) {
         self.state = State::Open;
+        if self.silence == Silence::Open {
+            self.silence = Silence::Passed;
+        }
         self.open_at = self.scratch.len();
         self.open_placed = false;
         self.scratch.extend_from_slice(&[0; 4]);
@@ -223,6 +265,9 @@ impl Assembler {
         let is_slice = nal.unit_type().is_slice();
         let header = if is_slice { SliceHeader::parse(nal, self.builder.parameter_sets()) } else { None };
         let ends = self.picture.ends_before(nal, header.as_ref());
+        if self.silence == Silence::Passed && (ends || is_slice) {
+            self.judge_silence(ends);
+        }
         let flushed = if is_slice { self.flushed.take() } else { None };
         let continues = flushed.is_some_and(|last| continues_picture(&last, header.as_ref()));
         if ends {
@@ -320,7 +365,7 @@ impl Assembler {
         if self.state == State::Open && !self.open_placed && self.scratch.len() > self.open_at + 4 {
             self.place_open();
         }
-        if self.picture.slices == 0 || self.picture.orphan || self.picture.slices < least_slices {
+        if !self.may_be_whole(least_slices) {
             return;
         }
         if self.state == State::Open {
@@ -338,6 +383,10 @@ impl Assembler {
                 self.state = State::Flushed;
             }
         }
+    }
+
+    fn may_be_whole(&self, least_slices: u32) -> bool {
+        self.picture.slices > 0 && !self.picture.orphan && self.picture.slices >= least_slices
     }
 
     /// Silence was no end of a picture: not again in this stream.
