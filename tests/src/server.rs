@@ -117,6 +117,16 @@ impl Server {
         kib * 1_024
     }
 
+    /// How many of its threads have this name; encoders and decoders run on threads of their own.
+    pub fn threads(&self, name: &str) -> usize {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        threads
+            .filter(|thread| {
+                fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+            })
+            .count()
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         self.read("stderr")

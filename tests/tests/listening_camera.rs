@@ -44,6 +44,23 @@ fn late_viewer_plays_though_the_parameter_sets_came_once() {
     assert_eq!((decoded.errors.as_str(), decoded.pictures), ("", 30));
 }
 
+#[test]
+fn pictures_that_arrive_in_pieces_over_a_slow_network_are_whole() {
+    let mut film = film();
+    film.pieces = film
+        .pieces
+        .iter()
+        .flat_map(|picture| picture.chunks(picture.len().div_ceil(3)))
+        .map(<[u8]>::to_vec)
+        .collect();
+    film.period /= 3;
+    let camera = Camera::listen(free_port(), film);
+    let server = server(&camera, "");
+    let messages = Viewer::open(&server, "/front/ws/?ending=none").binaries(40);
+    let decoded = tool::decode("h264", &messages.concat());
+    assert_eq!((decoded.errors.as_str(), decoded.pictures), ("", 40));
+}
+
 /// Kills the camera, starts it again after `gone`, and checks that viewers on the same sockets go on.
 fn comes_back_after(gone: Duration) {
     let camera = Camera::listen(free_port(), film());

@@ -116,12 +116,18 @@ fn it_lives_while_anybody_watches_and_then_begins_anew() {
 #[test]
 fn nobody_watching_means_nothing_is_encoded_two_seconds_later() {
     let server = Server::start(CONFIG);
-    Viewer::open(&server, PATH).binaries(5);
-    // The rendition's linger is a second, the stream's half of one; and the last unit must be noticed.
-    server.await_state("M", "idle", Duration::from_secs(4));
-    assert_eq!(server.tasks("robopipe-viewer"), 0);
-    let count = server.stream("M")["starts"].clone();
-    assert_eq!(count, 1);
+    assert_eq!(server.threads("intra-only"), 0);
+    let mut viewer = Viewer::open(&server, PATH);
+    viewer.binaries(5);
+    assert_eq!(server.threads("intra-only"), 1);
+    drop(viewer);
+    within(Duration::from_millis(2_500), "the encoder of the rendition has ended", || {
+        (server.threads("intra-only") == 0).then_some(())
+    });
+    // Then the stream it was made from lingers, here for half a second.
+    server.await_state("M", "idle", Duration::from_secs(2));
+    assert_eq!((server.tasks("robopipe-viewer"), server.threads("test-pattern")), (0, 0));
+    assert_eq!(server.stream("M")["starts"], 1);
 }
 
 #[test]
