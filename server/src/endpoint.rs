@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::Method;
 use axum::response::Response;
 use futures_core::future::BoxFuture;
 use hub::Publisher;
@@ -83,6 +84,8 @@ pub struct Parts {
 pub struct StreamRoute {
     /// What follows the name and its slash: `ws`, `ws/`, or nothing for the stream's page.
     pub tail: &'static str,
+    /// The methods it answers; others get 405.
+    pub methods: &'static [Method],
     /// Whether the stream must exist; if so and it does not, the answer is 404 and the handler is not called.
     pub needs_stream: bool,
     /// Answers.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use hub::StreamName;
 
@@ -40,6 +40,11 @@ async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -
     let Some((route, name)) = found else {
         return without_tail(&path, context, request.uri().query());
     };
+    if !route.methods.contains(request.method()) {
+        let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let text = format!("{} is not answered here; {allow} is\n", request.method());
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)], text).into_response();
+    }
     let camera = context.cameras.get(name.as_str());
     if camera.is_none() && route.needs_stream {
         return not_found(&format!("there is no stream named {name}\n"));

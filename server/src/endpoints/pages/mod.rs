@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -57,6 +57,7 @@ impl Endpoint for Pages {
                 );
             let player = StreamRoute {
                 tail: "",
+                methods: &[Method::GET, Method::HEAD],
                 needs_stream: false,
                 handler: Arc::new(|camera, request: Request| {
                     Box::pin(async move {

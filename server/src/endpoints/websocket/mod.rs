@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use container::Format;
 use hub::LagPolicy;
@@ -58,6 +58,7 @@ impl Endpoint for WebSocket {
             // `ws` by name, and `ws/` as the jmuxer recipe's page finds it below its own address.
             let stream_routes = ["ws", "ws/"].into_iter().map(|tail| StreamRoute {
                 tail,
+                methods: &[Method::GET],
                 needs_stream: true,
                 handler: handler(Arc::clone(&outputs)),
             });
