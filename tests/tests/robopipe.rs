@@ -83,14 +83,14 @@ fn a_later_viewer_gets_the_same_init_and_joins_with_time_running_on() {
     let server = Server::start(CONFIG);
     let mut first = Viewer::open(&server, PATH);
     let init = first.binary();
-    first.binaries(60);
+    let before = first.binaries(60);
     let mut second = Viewer::open(&server, PATH);
     assert_eq!(second.binary(), init, "the same bytes");
     let joined = second.binary();
     let time = exact(&joined, 512).tracks[0].decode_time;
     assert!(time >= 512 * 50, "two seconds in, not at {time}");
     within(Duration::from_secs(5), "the first viewer gets that message too", || {
-        (first.binary() == joined).then_some(())
+        (before.contains(&joined) || first.binary() == joined).then_some(())
     });
 }
 
@@ -126,7 +126,9 @@ fn nobody_watching_means_nothing_is_encoded_two_seconds_later() {
     });
     // Then the stream it was made from lingers, here for half a second.
     server.await_state("M", "idle", Duration::from_secs(2));
-    assert_eq!((server.tasks("robopipe-viewer"), server.threads("test-pattern")), (0, 0));
+    within(Duration::from_secs(1), "its encoder has ended", || {
+        (server.tasks("robopipe-viewer") == 0 && server.threads("test-pattern") == 0).then_some(())
+    });
     assert_eq!(server.stream("M")["starts"], 1);
 }
 
