@@ -36,12 +36,12 @@ for (const phone of [false, true]) {
     const tab = await browser.open(`${server.url}front/`, { phone });
     await listen(tab, null);
     await live(tab, null);
-    await wait(2500);
+    await wait(1500);
     await screenshot(tab, `player-live-${size}`);
     await fits(tab);
     for (const panel of ["figures", "share"]) {
       await tab.evaluate((panel) => /** @type {HTMLElement} */ (document.querySelector(`[data-panel=${panel}]`)).click(), panel);
-      await wait(1200);
+      await wait(600);
       await screenshot(tab, `player-${panel}-${size}`);
       await fits(tab);
     }
@@ -64,7 +64,7 @@ for (const phone of [false, true]) {
     const tab = await browser.open(server.url, { phone });
     const tiles = () => tab.evaluate(() => document.querySelectorAll("firstlight-player").length);
     await until("tiles", tiles, (count) => count > 0, 5000);
-    await wait(3000);
+    await wait(2500);
     await screenshot(tab, `wall-${size}`);
     await fits(tab);
     assert.deepEqual(tab.complaints, []);

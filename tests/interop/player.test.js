@@ -46,7 +46,6 @@ for (const transport of TRANSPORTS) {
     await wait(2500);
     const measured = await ages(tab);
     const now = await look(tab);
-    console.log(transport, measured, now.stats);
     assert.equal(now.state, "live");
     assert.deepEqual(now.troubles, []);
     assert.deepEqual(tab.complaints, []);
@@ -78,7 +77,6 @@ for (const transport of TRANSPORTS) {
     const took = performance.now() - from;
     await wait(1500);
     const measured = await ages(tab);
-    console.log(transport, stalled.reason, took, measured, (await look(tab)).states);
     assert.ok(took < 4000, `live after ${took} ms`);
     assert.ok(measured.length > 5 && measured.every((age) => age < 1000), `ages: ${measured}`);
     await tab.close();
@@ -96,7 +94,6 @@ for (const transport of TRANSPORTS) {
     server = await Server.start(config, { port });
     const from = performance.now();
     await live(tab, null, 8000);
-    console.log(transport, away.reason, performance.now() - from);
     await tab.close();
   });
 
@@ -110,7 +107,6 @@ for (const transport of TRANSPORTS) {
     await tab.bringToFront();
     const from = performance.now();
     const now = await live(tab, null, 4000);
-    console.log(transport, "seen again", performance.now() - from, now.age, now.states);
     await other.close();
     await tab.close();
   });
@@ -119,7 +115,6 @@ for (const transport of TRANSPORTS) {
     const tab = await browser.open(`${site.origin}/embed?server=${encodeURIComponent(server.url)}&transport=${transport}`);
     await until("defined", () => tab.evaluate(() => !!customElements.get("firstlight-player")), Boolean, 5000);
     const now = await live(tab, null);
-    console.log(transport, "embedded", now.age, now.transport);
     assert.deepEqual(tab.complaints, []);
     await tab.close();
   });

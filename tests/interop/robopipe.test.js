@@ -42,7 +42,6 @@ test("Robopipe's player plays for a minute, and so does one that loses each thir
   for (const [index, player] of now.entries()) {
     const played = player.time - before[index].time;
     const said = JSON.stringify(player);
-    console.log(said);
     assert.deepEqual(player.errors, [], said);
     assert.equal(player.error, null, said);
     assert.ok(played >= SECONDS * player.most, `${played} s of ${SECONDS}: ${said}`);

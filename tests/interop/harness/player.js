@@ -49,14 +49,14 @@ export function live(tab, transport, ms = 10_000) {
   return until(`live by ${transport}`, () => look(tab), wanted, ms);
 }
 
-/** The ages of the picture at ten moments a quarter of a second apart. @param {import("puppeteer-core").Page} tab */
+/** The ages of the picture at ten moments a tenth of a second apart. @param {import("puppeteer-core").Page} tab */
 export async function ages(tab) {
   /** @type {number[]} */
   const ages = [];
   for (let moment = 0; moment < 10; moment++) {
     const { age } = await look(tab);
     if (age !== null) ages.push(age);
-    await wait(250);
+    await wait(100);
   }
   return ages;
 }
