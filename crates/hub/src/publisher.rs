@@ -55,6 +55,11 @@ impl Publisher {
         self.stream.push(self.number, unit, &mut self.woken)
     }
 
+    /// Promises to make a random access point whenever [`Publisher::take_keyframe_request`] is true.
+    pub fn answer_keyframe_requests(&mut self) {
+        self.stream.set_answers(self.number);
+    }
+
     /// Whether the readers asked for a keyframe since the last time this was true, at most once in 300 ms of `now`.
     pub fn take_keyframe_request(&mut self, now: Instant) -> bool {
         self.stream.take_keyframe_request(self.number, now)

@@ -46,6 +46,8 @@ pub(crate) struct State {
     publishers: u64,
     /// The publisher has not yet sent a unit that a decoder can start at.
     gated: bool,
+    /// The publisher makes a random access point when asked.
+    answers: bool,
     pub(crate) keyframe_wanted: bool,
     keyframe_asked: Option<Instant>,
 }
@@ -119,6 +121,7 @@ impl Stream {
                 publisher: None,
                 publishers: 0,
                 gated: true,
+                answers: false,
                 keyframe_wanted: false,
                 keyframe_asked: None,
             }),
@@ -150,6 +153,7 @@ impl Stream {
         state.publishers += 1;
         state.publisher = Some(state.publishers);
         state.gated = true;
+        state.answers = false;
         state.keyframe_wanted = false;
         state.keyframe_asked = None;
         let number = state.publishers;
@@ -192,6 +196,11 @@ impl Stream {
     /// Whether a picture was ever shown in another order than it was decoded: the stream has B-frames.
     pub fn is_reordered(&self) -> bool {
         self.lock().counters.reordered > 0
+    }
+
+    /// Whether asking for a keyframe helps: the publisher makes one soon, and does not only take note.
+    pub fn answers_keyframe_requests(&self) -> bool {
+        self.lock().answers
     }
 
     /// Asks the source for a random access point soon; many requests are one.
@@ -346,6 +355,11 @@ impl Stream {
         }
         wake(woken);
         Ok(())
+    }
+
+    pub(crate) fn set_answers(&self, publisher: u64) {
+        let mut state = self.lock();
+        state.answers |= state.publisher == Some(publisher);
     }
 
     pub(crate) fn take_keyframe_request(&self, publisher: u64, now: Instant) -> bool {

@@ -178,6 +178,14 @@ impl<T: Readable> Subscription<T> {
         self.cursor = Cursor::At(number);
     }
 
+    /// Leaves out everything there is and starts at the random access point to come.
+    pub fn start_fresh(&mut self) {
+        let mut state = self.stream.lock();
+        if let Some(fanout) = self.place.fanout(&mut state) {
+            self.cursor = Cursor::Awaiting { from: fanout.ring.end(), lost: false };
+        }
+    }
+
     /// The item of this number, if it is still there; the cursor stays.
     pub fn peek(&self, number: u64) -> Option<T> {
         let mut state = self.stream.lock();

@@ -28,6 +28,8 @@ pub struct Manners {
     pub control: bool,
     /// A pause after the init segment, for players that drop what comes while they digest it.
     pub init_pause: Duration,
+    /// For players that turn everything they are given at the start into delay (jmuxer): begin with this much, as near as can be.
+    pub cushion: Option<Duration>,
     /// A write without progress for this long ends the session.
     pub send_timeout: Duration,
 }
@@ -39,6 +41,8 @@ impl Manners {
     }
 }
 
+/// A start further behind than this is not made where a keyframe can be had for the asking.
+const STALE: Duration = Duration::from_millis(200);
 /// Nothing sent for this long: see whether the peer is still there.
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// And nothing heard for this long: it is not.
@@ -134,9 +138,21 @@ pub(super) async fn run(
 
 impl Session {
     async fn serve(&mut self, subscription: &mut Subscription<Chunk>) -> End {
+        if self.manners.cushion.is_some()
+            && subscription.lag() > STALE
+            && subscription.stream().answers_keyframe_requests()
+        {
+            subscription.start_fresh();
+            subscription.stream().request_keyframe();
+        }
         loop {
             let done = match poll_fn(|context| self.poll_event(subscription, context)).await {
-                Event::Next(next) => self.send_next(next).await,
+                Event::Next(next) => {
+                    if let Some(cushion) = self.manners.cushion.filter(|_| !self.started) {
+                        tokio::time::sleep(cushion.saturating_sub(subscription.lag())).await;
+                    }
+                    self.send_next(next).await
+                }
                 Event::CaughtUp(next) => {
                     self.in_group = true;
                     self.line.give(next, self.init.take());

@@ -123,7 +123,8 @@ impl Face {
             };
             let format = Format::Robopipe { frame_rate: face.settings.fps.unwrap_or(seen.frame_rate) };
             let options = FormatOptions { audio: false, ..FormatOptions::default() };
-            let manners = Manners { control: false, init_pause: INIT_PAUSE, send_timeout: SEND_TIMEOUT };
+            let manners =
+                Manners { control: false, init_pause: INIT_PAUSE, cushion: None, send_timeout: SEND_TIMEOUT };
             let session =
                 face.viewers.serve(connection, &stream, (format, options), LagPolicy::default(), manners);
             drop((seen, stream, camera, face));

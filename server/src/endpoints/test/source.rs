@@ -44,6 +44,7 @@ impl Source for TestSource {
         stop: CancellationToken,
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(async move {
+            publisher.answer_keyframe_requests();
             let (sender, mut receiver) = mpsc::channel(QUEUE);
             let keyframe = Arc::new(AtomicBool::new(false));
             let name = publisher.stream().name().to_string();

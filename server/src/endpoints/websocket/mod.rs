@@ -36,6 +36,9 @@ struct Settings {
     max_lag: Span,
 }
 
+/// jmuxer plays what it has and counts 33 ms a picture: with nothing in hand it waits, and drops, at each late picture.
+const CUSHION: Duration = Duration::from_millis(100);
+
 impl Default for Settings {
     fn default() -> Self {
         Self { send_timeout: Span(Duration::from_secs(10)), max_lag: Span(LagPolicy::default().max_lag) }
@@ -101,6 +104,7 @@ impl Outputs {
         let manners = Manners {
             control: query.format == Format::Webcodecs,
             init_pause: Duration::ZERO,
+            cushion: matches!(query.format, Format::Annexb | Format::Av).then_some(CUSHION),
             send_timeout: self.settings.send_timeout.0,
         };
         let viewers = Arc::clone(&self.viewers);
