@@ -116,7 +116,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     }
     let names: Vec<String> = plan.streams.iter().map(|stream| stream.name.to_string()).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let app = App::start(plan)?;
@@ -127,7 +127,10 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         }
         app.stop().await;
         Ok(())
-    })
+    });
+    // What still runs was named; a name that is being looked up, say, must not hold the exit.
+    runtime.shutdown_background();
+    result
 }
 
 /// A configuration of the sources on the command line; of the test pattern if there are none.

@@ -30,12 +30,19 @@ impl Grouping {
     /// The longest window; a longer one is cut to this.
     pub const MAX_WINDOW: Duration = Duration::from_secs(2);
 
-    /// As users write it: `group_ms` absent, 0, or a window.
+    /// Windows are whole multiples of this: viewers choose them, and each other one is muxed for itself.
+    pub const WINDOW_STEP: Duration = Duration::from_millis(50);
+
+    /// As users write it: `group_ms` absent, 0, or a window, rounded up to a whole [`Self::WINDOW_STEP`].
     pub fn from_millis(millis: Option<u32>) -> Self {
         match millis {
             None => Self::RideOnVideo,
             Some(0) => Self::EveryUnit,
-            Some(millis) => Self::Window(Duration::from_millis(millis.into()).min(Self::MAX_WINDOW)),
+            Some(millis) => {
+                let step = Self::WINDOW_STEP.as_millis() as u32;
+                let window = Duration::from_millis(u64::from(millis.div_ceil(step)) * u64::from(step));
+                Self::Window(window.min(Self::MAX_WINDOW))
+            }
         }
     }
 }

@@ -88,6 +88,11 @@ impl<T: RingItem> Ring<T> {
         self.bytes = 0;
     }
 
+    /// Nobody new may start at what there is; those who read it go on.
+    pub(crate) fn forget_join(&mut self) {
+        self.last_join = None;
+    }
+
     pub(crate) fn get(&self, number: u64) -> Option<&T> {
         self.items.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }

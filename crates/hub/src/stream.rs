@@ -154,7 +154,8 @@ impl Stream {
         state.publisher = Some(state.publishers);
         state.gated = true;
         state.answers = false;
-        state.keyframe_wanted = false;
+        // What the last publisher had says nothing about this one.
+        state.tracks.clear();
         state.keyframe_asked = None;
         let number = state.publishers;
         drop(state);
@@ -388,7 +389,11 @@ impl State {
     /// The publisher's first unit a decoder can start at: what the last publisher left is of no use to anybody now.
     fn begin(&mut self) {
         self.gated = false;
+        self.keyframe_wanted = false;
         self.units.ring.clear();
+        for (_, packaging) in &mut self.packagings {
+            packaging.fanout.ring.forget_join();
+        }
         self.announce_tracks();
     }
 

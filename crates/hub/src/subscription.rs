@@ -242,7 +242,7 @@ impl<T: Readable> Subscription<T> {
             state.keyframe_wanted = true; // nothing is left to go on at
         }
         self.cursor = cursor;
-        if let Some(Next::Skipped { items }) = next {
+        if let Some(Next::Skipped { items }) = next.as_ref().filter(|_| self.counted) {
             state.counters.skipped += items;
         }
         next

@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use hub::StreamName;
+use percent_encoding::percent_decode_str;
 
 use crate::endpoint::{Context, Parts, StreamRoute};
 use crate::http::api;
@@ -72,7 +73,8 @@ fn without_tail(path: &str, context: &Context, query: Option<&str>) -> Response<
 /// The stream's name if `path` is `/{name}/{tail}`.
 fn stream_of(path: &str, tail: &str) -> Option<StreamName> {
     let name = path.strip_prefix('/')?.strip_suffix(tail)?.strip_suffix('/')?;
-    StreamName::new(name).ok()
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    StreamName::new(&name).ok()
 }
 
 /// A 404 with a sentence.
@@ -92,6 +94,8 @@ mod tests {
         assert_eq!(name("/OAK1/CAM_A/ws", "ws").as_deref(), Some("OAK1/CAM_A"));
         assert_eq!(name("/front/ws/", "ws/").as_deref(), Some("front"));
         assert_eq!(name("/front/", "").as_deref(), Some("front"));
+        assert_eq!(name("/a%40b/ws", "ws").as_deref(), Some("a@b"));
+        assert_eq!(name("/%2e%2e/ws", "ws"), None);
         assert_eq!(name("/ws", "ws"), None);
         assert_eq!(name("/frontws", "ws"), None);
         assert_eq!(name("/../ws", "ws"), None);

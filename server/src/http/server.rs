@@ -20,6 +20,8 @@ use crate::telemetry::Throttle;
 
 /// A request's head must be there within this time, or the connection is closed (slow-loris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection may finish its answer this long when the server ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The longest request head, in bytes.
 const MAX_HEAD: usize = 16 * 1_024;
 
@@ -64,7 +66,7 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         _ = &mut connection => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            let _ = tokio::time::timeout(GOODBYE, connection).await;
         }
     }
 }

@@ -22,9 +22,8 @@ impl OriginPolicy {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
         let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-        let own = origin
-            .split_once("://")
-            .is_some_and(|(_, rest)| !host.is_empty() && rest.eq_ignore_ascii_case(host));
+        let own = is_local_name(host)
+            && origin.split_once("://").is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(host));
         own || self.allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
     }
 
@@ -33,6 +32,27 @@ impl OriginPolicy {
         headers.get(header::ORIGIN).filter(|_| self.allows(headers))
     }
 }
+
+/// Whether nobody from outside can make this name point here.
+///
+/// A page may be served under a public name that its owner then lets point to 127.0.0.1 (DNS rebinding): to the browser it is still the
+/// same origin, and to us its `Host` and `Origin` agree. So public names must be listed; addresses and names of the local network
+/// are ours by nature.
+fn is_local_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    !name.is_empty()
+        && (address.parse::<std::net::IpAddr>().is_ok()
+            || !name.contains('.')
+            || LOCAL_DOMAINS.iter().any(|domain| name.ends_with(domain)))
+}
+
+/// Domains that public DNS does not have: RFC 6762, RFC 8375, RFC 6761, and what routers use.
+const LOCAL_DOMAINS: &[&str] = &[".local", ".home.arpa", ".localhost", ".internal", ".lan", ".home"];
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +75,17 @@ mod tests {
         assert!(!policy.allows(&headers("cam:8080", Some("http://evil.example"))));
         assert!(!policy.allows(&headers("cam:8080", Some("http://cam:9090"))));
         assert!(!policy.allows(&headers("cam:8080", Some("null"))));
+    }
+
+    #[test]
+    fn a_public_name_must_be_listed_even_if_it_points_here() {
+        let policy = OriginPolicy::default();
+        for host in ["127.0.0.1:8080", "[::1]:8080", "192.168.1.5", "localhost:8080", "pi", "pi.local:8080"] {
+            assert!(policy.allows(&headers(host, Some(&format!("http://{host}")))), "{host}");
+        }
+        assert!(!policy.allows(&headers("evil.example:8080", Some("http://evil.example:8080"))));
+        let listed = OriginPolicy::new(vec!["https://cams.example".to_owned()]);
+        assert!(listed.allows(&headers("cams.example", Some("https://cams.example"))));
     }
 
     #[test]

@@ -67,12 +67,13 @@ pub async fn supervise(
         }
         camera.set_state(State::Starting);
         let started = Instant::now();
+        let before = camera.stream().snapshot().units;
         let name = camera.stream().name();
         match run_once(&camera, source.as_ref(), demand, &stop, &mut viewers).await {
             Ended::Shutdown => return,
             Ended::Unwanted => info!(stream = %name, "nobody watches any more: source stopped"),
             Ended::Failed(reason) => {
-                if started.elapsed() >= GOOD_RUN {
+                if started.elapsed() >= GOOD_RUN && camera.stream().snapshot().units > before {
                     backoff.reset();
                 }
                 let wait = backoff.next(random());

@@ -21,6 +21,7 @@ use tracing::warn;
 
 use super::frame::{Header, Opcode};
 use super::line::{Line, same};
+use super::session::Manners;
 use crate::supervise::tasks::Tasks;
 
 /// One group writes to this many viewers at most (3 ms of writes); more make a second group, which another core can serve.
@@ -58,7 +59,8 @@ impl Groups {
     pub(super) fn find(
         &self,
         key: &str,
-        (format, init_opcode): (Format, Opcode),
+        format: Format,
+        manners: &Manners,
         subscription: &Subscription<Chunk>,
         tasks: &Tasks,
     ) -> Arc<Group> {
@@ -76,7 +78,8 @@ impl Groups {
             members: Vec::new(),
             subscription: subscription.observe(),
             init: None,
-            init_opcode,
+            init_opcode: manners.init_opcode(),
+            init_pauses: !manners.init_pause.is_zero(),
             reordering: (!format.carries_reordering()).then_some(format),
             shared,
         };
@@ -108,6 +111,8 @@ struct Sender {
     subscription: Subscription<Chunk>,
     init: Option<Arc<InitSegment>>,
     init_opcode: Opcode,
+    /// A new init segment is followed by a pause, which only a session can make.
+    init_pauses: bool,
     /// The format, if it has no place for reordered pictures and nobody was warned yet.
     reordering: Option<Format>,
     shared: Arc<Shared>,
@@ -142,9 +147,11 @@ impl Sender {
                 (Next::Closed(_), _) => {
                     self.take_in();
                     self.release_all();
-                    end.cancelled().await;
-                    self.take_in();
-                    return self.release_all();
+                    // A session may join that looked just before the end.
+                    tokio::select! {
+                        () = self.shared.changed.notified() => {}
+                        () = end.cancelled() => return,
+                    }
                 }
                 (Next::Item(_) | Next::Skipped { .. }, _) => self.release_all(),
             }
@@ -153,6 +160,9 @@ impl Sender {
 
     fn send(&mut self, number: u64, chunk: &Chunk) {
         let init = chunk.init.as_ref().filter(|_| !same(&self.init, &chunk.init));
+        if init.is_some() && self.init_pauses {
+            return self.release_all();
+        }
         let message = message(init.map(|init| (self.init_opcode, &init.bytes)), &chunk.bytes);
         self.init.clone_from(&chunk.init);
         self.members.retain(|line| line.send(number, &message, &chunk.init));
@@ -169,6 +179,9 @@ impl Sender {
     /// Takes in those who joined, and brings each up to (not including) chunk `next`.
     fn take_in_before(&mut self, next: u64) {
         for line in self.joining() {
+            if self.members.iter().any(|member| Arc::ptr_eq(member, &line)) {
+                continue; // it went and came back between two chunks
+            }
             if self.bring_up(&line, next) {
                 self.members.push(line);
             } else {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use container::{Format, FormatOptions};
 use hub::{LagPolicy, PackagingKey, Stream};
+use tokio_util::sync::CancellationToken;
 
 pub use self::group::Groups;
 use self::handshake::Connection;
@@ -25,12 +26,13 @@ use crate::supervise::tasks::Tasks;
 pub struct Viewers {
     groups: Groups,
     tasks: Tasks,
+    stop: CancellationToken,
 }
 
 impl Viewers {
-    /// Sessions and groups are started as `tasks`.
-    pub fn new(tasks: Tasks) -> Self {
-        Self { groups: Groups::default(), tasks }
+    /// Groups are started as `tasks`; `stop` ends every wait for a viewer.
+    pub fn new(tasks: Tasks, stop: CancellationToken) -> Self {
+        Self { groups: Groups::default(), tasks, stop }
     }
 
     /// Shows a stream to a viewer: watches it from now on, and sends, once awaited, until either side ends.
@@ -45,7 +47,7 @@ impl Viewers {
         let key = format.key(&options);
         let packaging = PackagingKey::new(key.clone());
         let subscription = stream.subscribe_packaged(&packaging, policy, || format.muxer(&options));
-        let group = self.groups.find(&key, (format, manners.init_opcode()), &subscription, &self.tasks);
-        session::run(connection, subscription, group, manners)
+        let group = self.groups.find(&key, format, &manners, &subscription, &self.tasks);
+        session::run(connection, subscription, group, manners, self.stop.clone())
     }
 }

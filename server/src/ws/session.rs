@@ -13,6 +13,7 @@ use bytes::{Buf, Bytes};
 use hub::{Next, Reason, Subscription};
 use media::{Chunk, InitSegment};
 use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::frame::{Frame, FrameReader, Header, Opcode};
@@ -80,6 +81,8 @@ enum Event {
 struct Session {
     line: Arc<Line>,
     group: Arc<Group>,
+    /// Ends the wait for a viewer who does not read.
+    stop: CancellationToken,
     /// Whether the group writes to the viewer now.
     in_group: bool,
     /// Whether the viewer has had a chunk: from then on it can be in a group.
@@ -99,6 +102,7 @@ pub(super) async fn run(
     mut subscription: Subscription<Chunk>,
     group: Arc<Group>,
     manners: Manners,
+    stop: CancellationToken,
 ) {
     let now = Instant::now();
     let mut tick = tokio::time::interval(if manners.control { LAG_EVERY } else { TICK });
@@ -107,6 +111,7 @@ pub(super) async fn run(
     let mut session = Session {
         line: Arc::new(Line::new(connection.io)),
         group,
+        stop,
         in_group: false,
         started: false,
         manners,
@@ -262,9 +267,11 @@ impl Session {
         match written {
             Ok(written) => rest.advance(written),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match tokio::time::timeout(self.manners.send_timeout, self.line.io.writable()).await {
-                    Ok(writable) => writable?,
-                    Err(_) => return Err(End::Close(1008, "the viewer does not read".to_owned())),
+                // A viewer who does not read is in the middle of a message: there is nothing it could still be told.
+                tokio::select! {
+                    writable = self.line.io.writable() => writable?,
+                    () = tokio::time::sleep(self.manners.send_timeout) => return Err(End::Gone),
+                    () = self.stop.cancelled() => return Err(End::Gone),
                 }
             }
             Err(error) => return Err(error.into()),

@@ -24,6 +24,8 @@ pub(super) struct ExecSource {
     pub(super) format: Option<InputFormat>,
 }
 
+/// The running program, even if its file was replaced by a newer one.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Lines of standard error kept for the message of a failure.
 const LAST_WORDS: usize = 3;
 /// Lines of standard error logged each second; the rest is counted.
@@ -63,7 +65,11 @@ impl Source for ExecSource {
                     }
                 }
             };
-            result?;
+            if let Err(error) = result {
+                // The camera must be free before it is tried again.
+                end(&mut child).await;
+                return Err(error);
+            }
             let last_words = match last_words {
                 Some(said) => said,
                 None => tokio::time::timeout(Duration::from_millis(200), words).await.unwrap_or_default(),
@@ -82,8 +88,7 @@ impl Source for ExecSource {
 
 impl ExecSource {
     fn start(&self) -> Result<Child, SourceError> {
-        let program = std::env::current_exe().map_err(|e| SourceError::io("cannot find this program", e))?;
-        Command::new(program)
+        Command::new(THIS_PROGRAM)
             .arg(GUARD_ARGUMENT)
             .arg(&self.command)
             .stdin(Stdio::piped())

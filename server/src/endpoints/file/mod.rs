@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use container::demux::InputFormat;
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use media::{AccessUnit, MediaTime, Wallclock};
+use media::{MediaTime, Wallclock};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::reader::Reader;
+use self::reader::{Made, Reader};
 use crate::config::file::Section;
 use crate::config::values::Input;
 use crate::endpoint::{Endpoint, Source};
@@ -49,6 +49,8 @@ struct FileSource {
 const AHEAD: usize = 64;
 /// A unit this late (the machine slept) is not caught up: time starts anew from it.
 const TOO_LATE: Duration = Duration::from_secs(1);
+/// Nor is a gap in the file's time waited out that is longer than this.
+const TOO_FAR: Duration = Duration::from_secs(10);
 
 impl Endpoint for File {
     fn name(&self) -> &'static str {
@@ -94,16 +96,16 @@ impl Source for FileSource {
             let reader = Reader { path: self.path.clone(), format: self.format, again: self.again };
             // Ends when the receiver is gone, which it is when this future is dropped.
             let reading = tasks::on_thread("file".to_owned(), move || reader.run(&sender));
-            tokio::select! {
+            let _publisher = tokio::select! {
                 result = play(publisher, receiver) => result?,
                 () = stop.cancelled() => return Ok(()),
-            }
+            };
             let label = self.label();
             reading.await.map_err(|e| SourceError::io(&label, e))??;
             if self.again {
                 return Err(SourceError::Media(format!("{label}: nothing in it can be played")));
             }
-            // A film that is over stays over while somebody watches its end.
+            // A film that is over stays at its end while somebody watches: its publisher lives.
             stop.cancelled().await;
             Ok(())
         })
@@ -111,20 +113,30 @@ impl Source for FileSource {
 }
 
 /// Publishes each unit at its time.
-async fn play(mut publisher: Publisher, mut units: mpsc::Receiver<AccessUnit>) -> Result<(), SourceError> {
+async fn play(mut publisher: Publisher, mut units: mpsc::Receiver<Made>) -> Result<Publisher, SourceError> {
     let mut start: Option<(Instant, MediaTime)> = None;
-    while let Some(mut unit) = units.recv().await {
+    while let Some(made) = units.recv().await {
+        let mut unit = match made {
+            Made::Unit(unit) => unit,
+            Made::Tracks(tracks) => {
+                publisher.set_tracks(tracks);
+                continue;
+            }
+        };
         let now = Instant::now();
         let (began, first) = *start.get_or_insert((now, unit.dts));
-        let due = began + unit.dts.saturating_sub(first).to_duration();
-        if now.saturating_duration_since(due) > TOO_LATE {
-            start = Some((now, unit.dts));
-        } else if due > now {
-            tokio::time::sleep_until(due.into()).await;
+        match began.checked_add(unit.dts.saturating_sub(first).to_duration()) {
+            Some(due)
+                if now.saturating_duration_since(due) <= TOO_LATE
+                    && due.saturating_duration_since(now) <= TOO_FAR =>
+            {
+                tokio::time::sleep_until(due.into()).await;
+            }
+            _ => start = Some((now, unit.dts)),
         }
         unit.arrival = Instant::now();
         unit.captured = Some(Wallclock::from_unix_micros(unix_micros()));
         publisher.publish(unit)?;
     }
-    Ok(())
+    Ok(publisher)
 }

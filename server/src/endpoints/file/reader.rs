@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use container::demux::{BoxHeader, Demuxer, FourCc, InputFormat, Mp4Index};
-use media::{AccessUnit, MediaTime, Timescale};
+use media::{AccessUnit, MediaTime, Timescale, Track};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::SourceError;
@@ -25,12 +26,23 @@ const MAX_MOOV: u64 = 256 << 20;
 const MAX_BOXES: usize = 10_000;
 const READ: usize = 64 * 1_024;
 
+/// One picture of 25 a second.
+const SHORTEST_ROUND: MediaTime = MediaTime::new(40, Timescale::MILLIS);
+
+/// What is sent on to be played.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// All tracks there will be, before the first unit and whenever there are others.
+    Tracks(Vec<Arc<Track>>),
+    Unit(AccessUnit),
+}
+
 /// The receiver is gone: nobody wants more.
 struct Unwanted;
 
 impl Reader {
     /// Sends every unit of the file, for ever if it is to be played again, until the receiver is gone.
-    pub(super) fn run(&self, units: &Sender<AccessUnit>) -> Result<(), SourceError> {
+    pub(super) fn run(&self, units: &Sender<Made>) -> Result<(), SourceError> {
         let what = || format!("file:{}", self.path.display());
         let mut round = Round::new(units);
         let mut played = true;
@@ -58,7 +70,8 @@ impl Reader {
 
 /// Shifts each round's times so that it follows the one before.
 struct Round<'s> {
-    units: &'s Sender<AccessUnit>,
+    units: &'s Sender<Made>,
+    tracks: Vec<Arc<Track>>,
     shift: MediaTime,
     first: Option<MediaTime>,
     /// Where the next round may begin: the end of the longest track, each unit taken as long as the one before it.
@@ -67,9 +80,9 @@ struct Round<'s> {
 }
 
 impl<'s> Round<'s> {
-    fn new(units: &'s Sender<AccessUnit>) -> Self {
+    fn new(units: &'s Sender<Made>) -> Self {
         let zero = MediaTime::zero(Timescale::MICROS);
-        Self { units, shift: zero, first: None, until: zero, last: Vec::new() }
+        Self { units, tracks: Vec::new(), shift: zero, first: None, until: zero, last: Vec::new() }
     }
 
     fn send(&mut self, mut unit: AccessUnit) -> Result<(), Unwanted> {
@@ -87,11 +100,22 @@ impl<'s> Round<'s> {
             }
         };
         self.until = self.until.max(now.saturating_add(length));
-        self.units.blocking_send(unit).map_err(|_| Unwanted)
+        self.units.blocking_send(Made::Unit(unit)).map_err(|_| Unwanted)
+    }
+
+    fn announce(&mut self, tracks: &[Arc<Track>]) -> Result<(), Unwanted> {
+        if self.tracks == tracks {
+            return Ok(());
+        }
+        self.tracks = tracks.to_vec();
+        self.units.blocking_send(Made::Tracks(self.tracks.clone())).map_err(|_| Unwanted)
     }
 
     /// Ends the round; `false` if there was nothing in it.
+    ///
+    /// A round takes a picture's time at least: one of a single picture would be played as fast as it can be read.
     fn end(&mut self) -> bool {
+        self.until = self.until.max(self.shift.saturating_add(SHORTEST_ROUND));
         self.shift = self.until;
         self.last.clear();
         self.first.take().is_some()
@@ -99,6 +123,9 @@ impl<'s> Round<'s> {
 }
 
 fn by_index(file: &File, index: Mp4Index, round: &mut Round<'_>) -> Result<Result<(), Unwanted>, String> {
+    if round.announce(&index.tracks()).is_err() {
+        return Ok(Err(Unwanted));
+    }
     let (samples, mut reader) = index.into_reader();
     let mut buffer = Vec::new();
     for sample in samples {
@@ -132,6 +159,9 @@ fn by_reading(
             0 => demuxer.finish(&mut units),
             _ => demuxer.push(&buffer[..len], Instant::now(), None, &mut units),
         };
+        if !units.is_empty() && round.announce(demuxer.tracks()).is_err() {
+            return Ok(Err(Unwanted));
+        }
         for unit in units.drain(..) {
             if round.send(unit).is_err() {
                 return Ok(Err(Unwanted));

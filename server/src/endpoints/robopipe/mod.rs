@@ -67,7 +67,7 @@ impl Endpoint for Robopipe {
                 settings,
                 context: context.clone(),
                 renditions: Renditions::default(),
-                viewers: Viewers::new(context.tasks.clone()),
+                viewers: Viewers::new(context.tasks.clone(), context.stop.clone()),
             });
             let mut routes = Router::new();
             for cameras in ["cameras", "camera"] {

@@ -56,7 +56,7 @@ impl Endpoint for WebSocket {
             let outputs = Arc::new(Outputs {
                 settings,
                 context: context.clone(),
-                viewers: Arc::new(Viewers::new(context.tasks.clone())),
+                viewers: Arc::new(Viewers::new(context.tasks.clone(), context.stop.clone())),
             });
             // `ws` by name, and `ws/` as the jmuxer recipe's page finds it below its own address.
             let stream_routes = ["ws", "ws/"].into_iter().map(|tail| StreamRoute {
