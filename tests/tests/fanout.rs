@@ -18,21 +18,35 @@ const SMALL: &str = "{ test = { width = 160, height = 120, fps = 25, gop = 25, a
 #[test]
 fn late_viewer_sees_a_picture_at_once() {
     let server = Server::with_source(RARE);
-    let mut first = Viewer::open(&server, "/front/ws?format=annexb&ending=none");
+    let mut first = Viewer::open(&server, "/front/ws?format=fmp4");
     // Three seconds into a GOP, too far for the picture of a newcomer to come from anywhere but the ring.
     let before = first.binaries(75);
     let joined = Instant::now();
-    let mut late = Viewer::open(&server, "/front/ws?format=annexb&ending=none");
+    let mut late = Viewer::open(&server, "/front/ws?format=fmp4");
+    assert!(is_init(&late.binary()));
     let picture = late.binary();
     let took = joined.elapsed();
     assert!(took < Duration::from_millis(500), "the first picture took {took:?}");
-    assert_eq!(byte_stream::nal_types(&picture), [7, 8, 5]);
+    assert!(fragment(&picture).tracks[0].samples[0].is_sync());
     assert!(before.contains(&picture), "it is the last random access point, which others have had");
     // What it missed comes right behind, and then it is level with the first one.
     within(Duration::from_secs(5), "the late viewer has caught up", || {
         let newest = first.binary();
         late.binaries(76).contains(&newest).then_some(())
     });
+}
+
+#[test]
+fn late_viewer_of_a_format_without_time_starts_at_a_fresh_keyframe() {
+    let server = Server::with_source(RARE);
+    let mut first = Viewer::open(&server, "/front/ws?format=annexb&ending=none");
+    let before = first.binaries(75);
+    let joined = Instant::now();
+    let picture = Viewer::open(&server, "/front/ws?format=annexb&ending=none").binary();
+    let took = joined.elapsed();
+    assert_eq!(byte_stream::nal_types(&picture), [7, 8, 5]);
+    assert!(!before.contains(&picture), "all it is given at the start would stay as delay");
+    assert!(took < Duration::from_secs(1), "the first picture took {took:?}");
 }
 
 #[test]

@@ -58,19 +58,20 @@ pub(crate) struct Ring<T> {
     items: VecDeque<T>,
     /// Number of `items[0]`.
     first: u64,
-    last_join: Option<u64>,
+    /// Numbers of the join points that are still here, oldest first.
+    joins: VecDeque<u64>,
     bytes: usize,
     limits: RingLimits,
 }
 
 impl<T: RingItem> Ring<T> {
     pub(crate) fn new(limits: RingLimits) -> Self {
-        Self { items: VecDeque::new(), first: 0, last_join: None, bytes: 0, limits }
+        Self { items: VecDeque::new(), first: 0, joins: VecDeque::new(), bytes: 0, limits }
     }
 
     pub(crate) fn push(&mut self, item: T, join_point: bool) {
         if join_point {
-            self.last_join = Some(self.end());
+            self.joins.push_back(self.end());
         }
         self.bytes += item.size();
         let now = item.arrival();
@@ -84,13 +85,13 @@ impl<T: RingItem> Ring<T> {
     pub(crate) fn clear(&mut self) {
         self.first = self.end();
         self.items = VecDeque::new();
-        self.last_join = None;
+        self.joins = VecDeque::new();
         self.bytes = 0;
     }
 
     /// Nobody new may start at what there is; those who read it go on.
-    pub(crate) fn forget_join(&mut self) {
-        self.last_join = None;
+    pub(crate) fn forget_joins(&mut self) {
+        self.joins.clear();
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&T> {
@@ -109,7 +110,12 @@ impl<T: RingItem> Ring<T> {
 
     /// Number of the newest item a decoder can start at, if it is still here.
     pub(crate) fn last_join(&self) -> Option<u64> {
-        self.last_join
+        self.joins.back().copied()
+    }
+
+    /// Number of the first item at or after `number` that a decoder can start at.
+    pub(crate) fn first_join_from(&self, number: u64) -> Option<u64> {
+        self.joins.get(self.joins.partition_point(|join| *join < number)).copied()
     }
 
     pub(crate) fn newest(&self) -> Option<&T> {
@@ -130,7 +136,7 @@ impl<T: RingItem> Ring<T> {
     }
 
     fn front_is_old(&self, now: Instant) -> bool {
-        self.last_join.is_some_and(|join| self.first < join)
+        self.last_join().is_some_and(|join| self.first < join)
             && self
                 .items
                 .front()
@@ -140,8 +146,8 @@ impl<T: RingItem> Ring<T> {
     fn pop(&mut self) {
         if let Some(item) = self.items.pop_front() {
             self.bytes -= item.size();
-            if self.last_join == Some(self.first) {
-                self.last_join = None;
+            if self.joins.front() == Some(&self.first) {
+                self.joins.pop_front();
             }
             self.first += 1;
         }

@@ -392,7 +392,7 @@ impl State {
         self.keyframe_wanted = false;
         self.units.ring.clear();
         for (_, packaging) in &mut self.packagings {
-            packaging.fanout.ring.forget_join();
+            packaging.fanout.ring.forget_joins();
         }
         self.announce_tracks();
     }

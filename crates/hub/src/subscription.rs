@@ -256,10 +256,14 @@ fn decide<T: RingItem>(
     policy: LagPolicy,
 ) -> (Option<Next<T>>, Cursor) {
     match cursor {
-        Cursor::Awaiting { from, lost } => match ring.last_join().filter(|join| *join >= from) {
+        // Who waits for the first one gets the first one, even if it looks late; who lost its place goes to the newest.
+        Cursor::Awaiting { from, lost: false } => match ring.first_join_from(from) {
             None => (None, cursor),
-            Some(join) if lost => (Some(Next::Skipped { items: join - from }), Cursor::At(join)),
             Some(join) => decide(ring, Cursor::At(join), policy),
+        },
+        Cursor::Awaiting { from, lost: true } => match ring.last_join().filter(|join| *join >= from) {
+            None => (None, cursor),
+            Some(join) => (Some(Next::Skipped { items: join - from }), Cursor::At(join)),
         },
         Cursor::At(number) if number < ring.first() => {
             // Fell off the tail. Where no join point is left, the one to come is waited for.

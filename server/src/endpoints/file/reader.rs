@@ -205,3 +205,55 @@ fn find_index(file: &File) -> io::Result<Option<Mp4Index>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use media::{CodecParameters, OpusParameters, TrackId};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn unit(millis: i64) -> AccessUnit {
+        let parameters = CodecParameters::Opus(OpusParameters::new(1, 0).unwrap());
+        let time = MediaTime::new(millis, Timescale::MILLIS);
+        AccessUnit {
+            track: Arc::new(Track { id: TrackId::AUDIO, timescale: Timescale::MILLIS, parameters }),
+            dts: time,
+            pts: time,
+            random_access: true,
+            disposable: false,
+            lost_before: 0,
+            data: Bytes::new(),
+            captured: None,
+            arrival: Instant::now(),
+        }
+    }
+
+    /// Plays a file of units at these times twice and gives the times they get.
+    fn two_rounds(times: &[i64]) -> Vec<i64> {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut round = Round::new(&sender);
+        for _ in 0..2 {
+            for time in times {
+                assert!(round.send(unit(*time)).is_ok());
+            }
+            assert!(round.end());
+        }
+        let mut made = Vec::new();
+        while let Ok(Made::Unit(unit)) = receiver.try_recv() {
+            made.push(unit.dts.ticks());
+        }
+        made
+    }
+
+    #[test]
+    fn the_second_round_follows_the_first_by_the_length_of_a_unit() {
+        assert_eq!(two_rounds(&[500, 520, 540]), [0, 20, 40, 60, 80, 100]);
+    }
+
+    #[test]
+    fn a_file_of_one_picture_is_played_no_faster_than_pictures_are_shown() {
+        assert_eq!(two_rounds(&[500]), [0, 40]);
+    }
+}

@@ -55,7 +55,10 @@ impl Source for TestSource {
             let publish = async {
                 while let Some(made) = receiver.recv().await {
                     match made {
-                        Made::Tracks(tracks) => publisher.set_tracks(tracks),
+                        Made::Tracks(tracks) => {
+                            publisher.set_tracks(tracks);
+                            continue; // the first picture is a keyframe without being asked for
+                        }
                         Made::Unit(unit) => publisher.publish(unit)?,
                     }
                     if publisher.take_keyframe_request(Instant::now()) {
