@@ -15,7 +15,9 @@ use crate::config::plan::Plan;
 use crate::endpoint::Context;
 use crate::error::StartError;
 use crate::http;
+use crate::http::router::Routes;
 use crate::net::listen;
+use crate::supervise::audience::Audience;
 use crate::supervise::cameras::Cameras;
 use crate::supervise::source::supervise;
 use crate::supervise::tasks::Tasks;
@@ -28,6 +30,7 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(4);
 pub struct App {
     context: Context,
     addresses: Vec<SocketAddr>,
+    routes: Routes,
 }
 
 impl App {
@@ -47,6 +50,8 @@ impl App {
             tasks: Tasks::default(),
             stop: CancellationToken::new(),
             origins: Arc::new(plan.http.origins),
+            guard: Arc::default(),
+            audience: Audience::default(),
         };
         for stream in plan.streams {
             let label = stream.source.as_ref().map(|source| source.label());
@@ -57,18 +62,23 @@ impl App {
             }
         }
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
-        let router = http::router::build(parts, &context);
+        let routes = Routes::new(parts, &context);
         for listener in listeners {
             let serve =
-                http::server::serve(listener, router.clone(), context.tasks.clone(), context.stop.clone());
+                http::server::serve(listener, routes.router(), context.tasks.clone(), context.stop.clone());
             context.tasks.spawn("http-listener", serve);
         }
-        Ok(Self { context, addresses })
+        Ok(Self { context, addresses, routes })
     }
 
     /// Where HTTP is listened for; the port is the real one where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Every address that is answered, and what each asks of a caller.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// What runs.

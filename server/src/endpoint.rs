@@ -6,17 +6,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
+use axum::routing::MethodRouter;
 use futures_core::future::BoxFuture;
-use hub::Publisher;
+use hub::{Publisher, StreamName};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
 use crate::error::{ConfigError, SourceError};
 use crate::net::origin::OriginPolicy;
+use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::tasks::Tasks;
 
@@ -69,27 +71,68 @@ pub struct Context {
     pub stop: CancellationToken,
     /// Which pages may connect.
     pub origins: Arc<OriginPolicy>,
+    /// Who may do what.
+    pub guard: Arc<Guard>,
+    /// Everybody who watches.
+    pub audience: Audience,
 }
 
 /// What an endpoint adds to the server.
 #[derive(Default)]
 pub struct Parts {
     /// Routes with a fixed beginning, as `/cameras`.
-    pub routes: Option<Router>,
+    pub routes: Vec<Route>,
     /// Routes below every stream's name.
     pub stream_routes: Vec<StreamRoute>,
 }
+
+/// A route of its own, as `GET /cameras/{mxid}`.
+pub struct Route {
+    /// The method. `GET` answers `HEAD` as well.
+    pub method: Method,
+    /// The path, with parameters in braces.
+    pub path: String,
+    /// What a caller must be allowed to do.
+    pub access: Access,
+    /// The stream that a path names, for [`Access::Stream`].
+    pub stream: Option<StreamOf>,
+    /// Answers; nothing but this method comes here.
+    pub handler: MethodRouter,
+}
+
+/// Finds the stream that a path names by its parameters, in their order; it need not exist.
+pub type StreamOf = Arc<dyn Fn(&[&str]) -> Option<StreamName> + Send + Sync>;
 
 /// A route below a stream's name: `/{stream}/{tail}`.
 pub struct StreamRoute {
     /// What follows the name and its slash: `ws`, `ws/`, or nothing for the stream's page.
     pub tail: &'static str,
-    /// The methods it answers; others get 405.
+    /// The methods it answers. Another route may answer others of the same tail; what none answers gets 405.
     pub methods: &'static [Method],
+    /// What a caller must be allowed to do.
+    pub access: Access,
     /// Whether the stream must exist; if so and it does not, the answer is 404 and the handler is not called.
     pub needs_stream: bool,
     /// Answers.
     pub handler: StreamHandler,
+}
+
+impl Route {
+    /// A route that names no stream.
+    pub fn new(method: Method, path: impl Into<String>, access: Access, handler: MethodRouter) -> Self {
+        Self { method, path: path.into(), access, stream: None, handler }
+    }
+
+    /// A route whose path names a stream.
+    pub fn of_stream(
+        method: Method,
+        path: impl Into<String>,
+        right: Right,
+        stream: StreamOf,
+        handler: MethodRouter,
+    ) -> Self {
+        Self { method, path: path.into(), access: Access::Stream(right), stream: Some(stream), handler }
+    }
 }
 
 /// Answers a request for one stream; the camera is `None` only where the route does not need it.
@@ -114,6 +157,12 @@ impl fmt::Debug for Parts {
             .field("routes", &self.routes)
             .field("stream_routes", &self.stream_routes)
             .finish()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.method, self.path, self.access)
     }
 }
 

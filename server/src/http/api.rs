@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::routing::{MethodRouter, get};
+use axum::{Extension, Json};
+use hub::StreamName;
 use serde::Serialize;
 
-use crate::endpoint::Context;
+use crate::auth::{Access, Identity, Right};
+use crate::endpoint::{Context, Route, StreamOf};
 use crate::supervise::cameras::{self, Camera};
 
 /// A stream, as the API shows it.
@@ -78,14 +80,19 @@ struct Api {
 }
 
 /// The routes of the API.
-pub fn routes(context: &Context) -> Router {
+pub fn routes(context: &Context) -> Vec<Route> {
     let api = Arc::new(Api { context: context.clone(), started: Instant::now() });
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/api/v1/server", get(server))
-        .route("/api/v1/streams", get(streams))
-        .route("/api/v1/streams/{*name}", get(stream))
-        .with_state(api)
+    let list = |path, handler: MethodRouter<Arc<Api>>| {
+        Route::new(Method::GET, path, Access::Any(Right::View), handler.with_state(Arc::clone(&api)))
+    };
+    let named: StreamOf = Arc::new(|path| StreamName::new(path.first()?).ok());
+    let stream = get(stream).with_state(Arc::clone(&api));
+    vec![
+        Route::new(Method::GET, "/health", Access::Public, get(|| async { "ok\n" })),
+        list("/api/v1/server", get(server)),
+        list("/api/v1/streams", get(streams)),
+        Route::of_stream(Method::GET, "/api/v1/streams/{*name}", Right::View, named, stream),
+    ]
 }
 
 async fn server(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
@@ -99,8 +106,14 @@ async fn server(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     answer(&api, &headers, Json(info))
 }
 
-async fn streams(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let list: Vec<StreamInfo> = api.context.cameras.list().iter().map(|c| describe(c)).collect();
+async fn streams(
+    State(api): State<Arc<Api>>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+) -> Response {
+    let cameras = api.context.cameras.list();
+    let seen = cameras.iter().filter(|camera| identity.may(Right::View, camera.stream().name()));
+    let list: Vec<StreamInfo> = seen.map(|camera| describe(camera)).collect();
     answer(&api, &headers, Json(list))
 }
 

@@ -8,43 +8,142 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use hub::StreamName;
 use percent_encoding::percent_decode_str;
 
-use crate::endpoint::{Context, Parts, StreamRoute};
+use crate::auth::{Access, Identity};
+use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
 use crate::http::api;
 
-/// Puts all routes together.
-pub fn build(parts: Vec<Parts>, context: &Context) -> Router {
-    let mut router = api::routes(context);
-    let mut stream_routes = Vec::new();
-    for part in parts {
-        if let Some(routes) = part.routes {
-            router = router.merge(routes);
+/// All routes, and what each asks of a caller.
+#[derive(Debug)]
+pub struct Routes {
+    router: Router,
+    table: Vec<Entry>,
+}
+
+/// One line of the route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The method.
+    pub method: Method,
+    /// The path, with parameters in braces; `{stream}` is a whole name, slashes and all.
+    pub path: String,
+    /// What a caller must be allowed to do.
+    pub access: Access,
+}
+
+impl Routes {
+    /// Puts all routes together.
+    pub fn new(parts: Vec<Parts>, context: &Context) -> Self {
+        let mut routes = api::routes(context);
+        let mut stream_routes = Vec::new();
+        for part in parts {
+            routes.extend(part.routes);
+            stream_routes.extend(part.stream_routes);
         }
-        stream_routes.extend(part.stream_routes);
+        let fixed = routes.iter().map(|route| Entry {
+            method: route.method.clone(),
+            path: route.path.clone(),
+            access: route.access,
+        });
+        let below_streams = stream_routes.iter().flat_map(|route| {
+            route.methods.iter().map(|method| Entry {
+                method: method.clone(),
+                path: format!("/{{stream}}/{}", route.tail),
+                access: route.access,
+            })
+        });
+        let table = fixed.chain(below_streams).collect();
+
+        let mut router = Router::new();
+        for Route { path, access, stream, handler, .. } in routes {
+            let check = Arc::new(Check { access, stream });
+            let checked = handler.layer(middleware::from_fn(
+                move |parameters: RawPathParams, request: Request, next: Next| {
+                    let check = Arc::clone(&check);
+                    async move { check.admit(&parameters, request, next).await }
+                },
+            ));
+            router = router.route(&path, checked);
+        }
+        let stream_routes: Arc<[StreamRoute]> = stream_routes.into();
+        let dispatching = context.clone();
+        let router = router.fallback(move |request: Request| {
+            let (routes, context) = (Arc::clone(&stream_routes), dispatching.clone());
+            async move { dispatch(&routes, &context, request).await }
+        });
+        let guard = Arc::clone(&context.guard);
+        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let guard = Arc::clone(&guard);
+            async move {
+                let (mut head, body) = request.into_parts();
+                let identity = guard.identify(&head);
+                head.extensions.insert(identity);
+                next.run(Request::from_parts(head, body)).await
+            }
+        }));
+        Self { router, table }
     }
-    let stream_routes: Arc<[StreamRoute]> = stream_routes.into();
-    let context = context.clone();
-    router.fallback(move |request: Request| {
-        let (routes, context) = (Arc::clone(&stream_routes), context.clone());
-        async move { dispatch(&routes, &context, request).await }
-    })
+
+    /// What answers requests.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Every route there is.
+    pub fn table(&self) -> &[Entry] {
+        &self.table
+    }
+}
+
+/// What a route of its own asks for.
+struct Check {
+    access: Access,
+    stream: Option<StreamOf>,
+}
+
+impl Check {
+    async fn admit(&self, parameters: &RawPathParams, request: Request, next: Next) -> Response<Body> {
+        let values: Vec<&str> = parameters.iter().map(|(_, value)| value).collect();
+        let stream = self.stream.as_ref().and_then(|find| find(&values));
+        if let Err(refusal) = allowed(self.access, stream.as_ref(), &request) {
+            return refusal;
+        }
+        next.run(request).await
+    }
+}
+
+/// Whether whoever makes a request may have what its route asks for; the refusal if not.
+#[allow(clippy::result_large_err)] // a response, made once a request
+fn allowed(access: Access, stream: Option<&StreamName>, request: &Request) -> Result<(), Response<Body>> {
+    let identity = request.extensions().get::<Identity>();
+    if identity.is_some_and(|identity| identity.satisfies(access, stream)) {
+        return Ok(());
+    }
+    Err((StatusCode::FORBIDDEN, "you may not do this\n").into_response())
 }
 
 async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
     let path = request.uri().path().to_owned();
-    let found = routes.iter().find_map(|route| Some((route, stream_of(&path, route.tail)?)));
-    let Some((route, name)) = found else {
+    let here = || routes.iter().filter_map(|route| Some((route, stream_of(&path, route.tail)?)));
+    // An address with a tail is no stream's page as well.
+    let Some((tail, _)) = here().map(|(route, name)| (route.tail, name)).next() else {
         return without_tail(&path, context, request.uri().query());
     };
-    if !route.methods.contains(request.method()) {
-        let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut here_too = here().filter(|(route, _)| route.tail == tail);
+    let Some((route, name)) = here_too.find(|(route, _)| route.methods.contains(request.method())) else {
+        let methods = here().filter(|(route, _)| route.tail == tail).flat_map(|(route, _)| route.methods);
+        let allow = methods.map(Method::as_str).collect::<Vec<_>>().join(", ");
         let text = format!("{} is not answered here; {allow} is\n", request.method());
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)], text).into_response();
+    };
+    if let Err(refusal) = allowed(route.access, Some(&name), &request) {
+        return refusal;
     }
     let camera = context.cameras.get(name.as_str());
     if camera.is_none() && route.needs_stream {

@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use tracing::warn;
 
 use crate::net::listen;
+use crate::net::peer::Peer;
 use crate::supervise::tasks::Tasks;
 use crate::telemetry::Throttle;
 
@@ -34,9 +35,10 @@ pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks, stop: Ca
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 listen::prepare(&stream);
-                tasks.spawn("http-connection", connection(stream, router.clone(), stop.clone()));
+                let work = connection(stream, Peer(peer), router.clone(), stop.clone());
+                tasks.spawn("http-connection", work);
             }
             Err(error) => {
                 // Out of descriptors, mostly: those who watch go on, newcomers wait.
@@ -49,9 +51,10 @@ pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks, stop: Ca
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let request: Request = request.map(Body::new);
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::group::Groups;
 use self::handshake::Connection;
 pub use self::session::Manners;
+use crate::supervise::audience::Admission;
 use crate::supervise::tasks::Tasks;
 
 /// Serves viewers of any stream in any format.
@@ -43,11 +44,12 @@ impl Viewers {
         (format, options): (Format, FormatOptions),
         policy: LagPolicy,
         manners: Manners,
+        admission: Admission,
     ) -> impl Future<Output = ()> + use<> {
         let key = format.key(&options);
         let packaging = PackagingKey::new(key.clone());
         let subscription = stream.subscribe_packaged(&packaging, policy, || format.muxer(&options));
         let group = self.groups.find(&key, format, &manners, &subscription, &self.tasks);
-        session::run(connection, subscription, group, manners, self.stop.clone())
+        session::run(connection, subscription, group, manners, admission, self.stop.clone())
     }
 }

@@ -20,6 +20,7 @@ use super::frame::{Frame, FrameReader, Header, Opcode};
 use super::group::Group;
 use super::handshake::Connection;
 use super::line::{Handback, Line, same};
+use crate::supervise::audience::Admission;
 use crate::telemetry::unix_micros;
 
 /// How a session talks; the same for every viewer of one format.
@@ -102,6 +103,7 @@ pub(super) async fn run(
     mut subscription: Subscription<Chunk>,
     group: Arc<Group>,
     manners: Manners,
+    admission: Admission,
     stop: CancellationToken,
 ) {
     let now = Instant::now();
@@ -126,7 +128,10 @@ pub(super) async fn run(
     drop(connection.read); // however short, it holds the whole buffer that the request was read into
     let end = match early {
         Ok(frames) => match session.obey(frames).await {
-            Ok(()) => session.serve(&mut subscription).await,
+            Ok(()) => tokio::select! {
+                end = session.serve(&mut subscription) => end,
+                () = admission.door().cancelled() => End::Close(1008, "closed by the operator".to_owned()),
+            },
             Err(end) => end,
         },
         Err(end) => end,

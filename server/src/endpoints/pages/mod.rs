@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::auth::Access;
 use crate::config::file::Section;
-use crate::endpoint::{Endpoint, Parts, Serve, StreamRoute};
+use crate::endpoint::{Endpoint, Parts, Route, Serve, StreamRoute};
 use crate::error::ConfigError;
 
 /// The pages.
@@ -44,20 +44,26 @@ impl Endpoint for Pages {
             return Err(section.error("the pages have no settings"));
         }
         Ok(Box::new(|_| {
-            let routes = Router::new()
-                .route(
+            let page_route = |path, handler| Route::new(Method::GET, path, Access::Public, handler);
+            let routes = vec![
+                page_route(
                     "/",
                     get(|headers: HeaderMap| async move { page("wall.html", &headers, StatusCode::OK) }),
-                )
-                .route("/firstlight-player.js", get(|headers: HeaderMap| async move { alias(&headers) }))
-                .route("/favicon.ico", get(|headers: HeaderMap| async move { asset("icon.svg", &headers) }))
-                .route(
+                ),
+                page_route("/firstlight-player.js", get(|headers: HeaderMap| async move { alias(&headers) })),
+                page_route(
+                    "/favicon.ico",
+                    get(|headers: HeaderMap| async move { asset("icon.svg", &headers) }),
+                ),
+                page_route(
                     "/assets/{*path}",
                     get(|Path(path): Path<String>, headers: HeaderMap| async move { asset(&path, &headers) }),
-                );
+                ),
+            ];
             let player = StreamRoute {
                 tail: "",
                 methods: &[Method::GET, Method::HEAD],
+                access: Access::Public,
                 needs_stream: false,
                 handler: Arc::new(|camera, request: Request| {
                     Box::pin(async move {
@@ -66,7 +72,7 @@ impl Endpoint for Pages {
                     })
                 }),
             };
-            Parts { routes: Some(routes), stream_routes: vec![player] }
+            Parts { routes, stream_routes: vec![player] }
         }))
     }
 }

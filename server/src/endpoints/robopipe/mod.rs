@@ -9,19 +9,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Path, Request};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use container::{Format, FormatOptions};
-use hub::LagPolicy;
+use hub::{LagPolicy, StreamName};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use self::rendition::Renditions;
+use crate::auth::Right;
 use crate::config::file::Section;
-use crate::endpoint::{Context, Endpoint, Parts, Serve};
+use crate::endpoint::{Context, Endpoint, Parts, Route, Serve};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
 use crate::ws::{Manners, Viewers, handshake};
@@ -69,22 +69,25 @@ impl Endpoint for Robopipe {
                 renditions: Renditions::default(),
                 viewers: Viewers::new(context.tasks.clone(), context.stop.clone()),
             });
-            let mut routes = Router::new();
+            let mut routes = Vec::new();
             for cameras in ["cameras", "camera"] {
                 for streams in ["streams", "sensors"] {
-                    let face = Arc::clone(&face);
-                    let path = format!("/{cameras}/{{mxid}}/{streams}/{{sensor}}/video");
-                    routes = routes.route(
-                        &path,
-                        get(
-                            move |Path((mxid, sensor)): Path<(String, String)>, request: Request| async move {
-                                face.open(&mxid, &sensor, request)
-                            },
-                        ),
+                    let (face, finder) = (Arc::clone(&face), Arc::clone(&face));
+                    let open = get(
+                        move |Path((mxid, sensor)): Path<(String, String)>, request: Request| async move {
+                            face.open(&mxid, &sensor, request)
+                        },
                     );
+                    routes.push(Route::of_stream(
+                        Method::GET,
+                        format!("/{cameras}/{{mxid}}/{streams}/{{sensor}}/video"),
+                        Right::View,
+                        Arc::new(move |path| finder.name_of(path)),
+                        open,
+                    ));
                 }
             }
-            Parts { routes: Some(routes), stream_routes: Vec::new() }
+            Parts { routes, stream_routes: Vec::new() }
         }))
     }
 }
@@ -102,6 +105,11 @@ impl Face {
         let Some(camera) = self.find(mxid, sensor) else {
             return (StatusCode::NOT_FOUND, "null").into_response();
         };
+        let admitted = self.context.audience.admit(&camera, "robopipe", request.extensions());
+        let admission = match admitted {
+            Ok(admission) => admission,
+            Err(refusal) => return refusal.into_response(),
+        };
         let (response, upgrade) = match handshake::accept(request, &self.context.origins) {
             Ok(accepted) => accepted,
             Err(refusal) => return refusal,
@@ -113,6 +121,7 @@ impl Face {
             let seen = tokio::select! {
                 seen = rendition::look(camera.stream()) => seen,
                 () = gone(&connection.io) => return,
+                () = admission.door().cancelled() => return,
                 () = tokio::time::sleep(FIRST_PICTURE) => return,
             };
             let Some(seen) = seen else { return };
@@ -125,8 +134,14 @@ impl Face {
             let options = FormatOptions { audio: false, ..FormatOptions::default() };
             let manners =
                 Manners { control: false, init_pause: INIT_PAUSE, cushion: None, send_timeout: SEND_TIMEOUT };
-            let session =
-                face.viewers.serve(connection, &stream, (format, options), LagPolicy::default(), manners);
+            let session = face.viewers.serve(
+                connection,
+                &stream,
+                (format, options),
+                LagPolicy::default(),
+                manners,
+                admission,
+            );
             drop((seen, stream, camera, face));
             session.await;
         });
@@ -137,6 +152,12 @@ impl Face {
         let cameras = &self.context.cameras;
         let two_parts = cameras.get(&format!("{mxid}/{sensor}"));
         two_parts.or_else(|| cameras.get(mxid).filter(|_| sensor == DEFAULT_SENSOR))
+    }
+
+    /// The stream that the parameters of a path name, camera and sensor.
+    fn name_of(&self, path: &[&str]) -> Option<StreamName> {
+        let [mxid, sensor] = path else { return None };
+        self.find(mxid, sensor).map(|camera| camera.stream().name().clone())
     }
 }
 

@@ -15,6 +15,7 @@ use hub::LagPolicy;
 use serde::Deserialize;
 
 use self::query::Query;
+use crate::auth::{Access, Right};
 use crate::config::file::Section;
 use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRoute};
@@ -62,10 +63,11 @@ impl Endpoint for WebSocket {
             let stream_routes = ["ws", "ws/"].into_iter().map(|tail| StreamRoute {
                 tail,
                 methods: &[Method::GET],
+                access: Access::Stream(Right::View),
                 needs_stream: true,
                 handler: handler(Arc::clone(&outputs)),
             });
-            Parts { routes: None, stream_routes: stream_routes.collect() }
+            Parts { routes: Vec::new(), stream_routes: stream_routes.collect() }
         }))
     }
 }
@@ -95,6 +97,11 @@ impl Outputs {
             Ok(query) => query,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
+        let key = query.format.key(&query.options);
+        let admission = match self.context.audience.admit(camera, key, request.extensions()) {
+            Ok(admission) => admission,
+            Err(refusal) => return refusal.into_response(),
+        };
         let (response, upgrade) = match handshake::accept(request, &self.context.origins) {
             Ok(accepted) => accepted,
             Err(refusal) => return refusal,
@@ -110,7 +117,8 @@ impl Outputs {
         let viewers = Arc::clone(&self.viewers);
         self.context.tasks.spawn("ws-viewer", async move {
             let Some(connection) = upgrade.connection().await else { return };
-            let session = viewers.serve(connection, &stream, (query.format, query.options), policy, manners);
+            let form = (query.format, query.options);
+            let session = viewers.serve(connection, &stream, form, policy, manners, admission);
             drop((stream, viewers));
             session.await;
         });
