@@ -1,6 +1,6 @@
 //! A file as a camera: played in real time, again and again, with time that runs on.
 //!
-//! A thread reads and demuxes ahead, at most [`AHEAD`] units; the source waits for each unit's time and publishes it, stamped as if a camera had just
+//! A thread reads and demuxes ahead, at most [`AHEAD`] batches; the source waits for each unit's time and publishes it, stamped as if a camera had just
 //! seen it. Files of any format a pipe can have; MP4 by its index, wherever in the file that stands.
 
 mod reader;
@@ -45,8 +45,8 @@ struct FileSource {
     format: Option<InputFormat>,
 }
 
-/// Units read ahead of their time. When so many wait, the reading thread waits.
-const AHEAD: usize = 64;
+/// Batches of units read ahead of their time. When so many wait, the reading thread waits.
+const AHEAD: usize = 4;
 /// A unit this late (the machine slept) is not caught up: time starts anew from it.
 const TOO_LATE: Duration = Duration::from_secs(1);
 /// Nor is a gap in the file's time waited out that is longer than this.
@@ -113,30 +113,35 @@ impl Source for FileSource {
 }
 
 /// Publishes each unit at its time.
-async fn play(mut publisher: Publisher, mut units: mpsc::Receiver<Made>) -> Result<Publisher, SourceError> {
+async fn play(
+    mut publisher: Publisher,
+    mut batches: mpsc::Receiver<Vec<Made>>,
+) -> Result<Publisher, SourceError> {
     let mut start: Option<(Instant, MediaTime)> = None;
-    while let Some(made) = units.recv().await {
-        let mut unit = match made {
-            Made::Unit(unit) => unit,
-            Made::Tracks(tracks) => {
-                publisher.set_tracks(tracks);
-                continue;
+    while let Some(batch) = batches.recv().await {
+        for made in batch {
+            let mut unit = match made {
+                Made::Unit(unit) => unit,
+                Made::Tracks(tracks) => {
+                    publisher.set_tracks(tracks);
+                    continue;
+                }
+            };
+            let now = Instant::now();
+            let (began, first) = *start.get_or_insert((now, unit.dts));
+            match began.checked_add(unit.dts.saturating_sub(first).to_duration()) {
+                Some(due)
+                    if now.saturating_duration_since(due) <= TOO_LATE
+                        && due.saturating_duration_since(now) <= TOO_FAR =>
+                {
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                _ => start = Some((now, unit.dts)),
             }
-        };
-        let now = Instant::now();
-        let (began, first) = *start.get_or_insert((now, unit.dts));
-        match began.checked_add(unit.dts.saturating_sub(first).to_duration()) {
-            Some(due)
-                if now.saturating_duration_since(due) <= TOO_LATE
-                    && due.saturating_duration_since(now) <= TOO_FAR =>
-            {
-                tokio::time::sleep_until(due.into()).await;
-            }
-            _ => start = Some((now, unit.dts)),
+            unit.arrival = Instant::now();
+            unit.captured = Some(Wallclock::from_unix_micros(unix_micros()));
+            publisher.publish(unit)?;
         }
-        unit.arrival = Instant::now();
-        unit.captured = Some(Wallclock::from_unix_micros(unix_micros()));
-        publisher.publish(unit)?;
     }
     Ok(publisher)
 }

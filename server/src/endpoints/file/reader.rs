@@ -29,6 +29,9 @@ const READ: usize = 64 * 1_024;
 /// One picture of 25 a second.
 const SHORTEST_ROUND: MediaTime = MediaTime::new(40, Timescale::MILLIS);
 
+/// Units handed over together, once there is a lead: a hand-over wakes two threads, which costs more than a unit.
+const BATCH: usize = 16;
+
 /// What is sent on to be played.
 #[derive(Debug)]
 pub(super) enum Made {
@@ -42,7 +45,7 @@ struct Unwanted;
 
 impl Reader {
     /// Sends every unit of the file, for ever if it is to be played again, until the receiver is gone.
-    pub(super) fn run(&self, units: &Sender<Made>) -> Result<(), SourceError> {
+    pub(super) fn run(&self, units: &Sender<Vec<Made>>) -> Result<(), SourceError> {
         let what = || format!("file:{}", self.path.display());
         let mut round = Round::new(units);
         let mut played = true;
@@ -56,13 +59,15 @@ impl Reader {
                 Some(index) => by_index(&file, index, &mut round),
                 None => by_reading(file, self.format, &mut round),
             };
+            // What came before the end, or before the damage, is played.
+            let more = round.end();
             match result {
                 Ok(Ok(())) => {}
                 Ok(Err(Unwanted)) => return Ok(()),
                 Err(problem) => return Err(SourceError::Media(format!("{}: {problem}", what()))),
             }
             // A file without a single unit would be read for ever at full speed.
-            played = self.again && round.end();
+            played = self.again && more;
         }
         Ok(())
     }
@@ -70,7 +75,10 @@ impl Reader {
 
 /// Shifts each round's times so that it follows the one before.
 struct Round<'s> {
-    units: &'s Sender<Made>,
+    units: &'s Sender<Vec<Made>>,
+    /// What is not handed over yet, and from how many on it is.
+    batch: Vec<Made>,
+    full: usize,
     tracks: Vec<Arc<Track>>,
     shift: MediaTime,
     first: Option<MediaTime>,
@@ -80,9 +88,36 @@ struct Round<'s> {
 }
 
 impl<'s> Round<'s> {
-    fn new(units: &'s Sender<Made>) -> Self {
+    fn new(units: &'s Sender<Vec<Made>>) -> Self {
         let zero = MediaTime::zero(Timescale::MICROS);
-        Self { units, tracks: Vec::new(), shift: zero, first: None, until: zero, last: Vec::new() }
+        Self {
+            units,
+            batch: Vec::new(),
+            full: 1,
+            tracks: Vec::new(),
+            shift: zero,
+            first: None,
+            until: zero,
+            last: Vec::new(),
+        }
+    }
+
+    /// Hands over, if enough waits. The first unit goes alone, for somebody waits for it, and each batch is twice the one before.
+    fn make(&mut self, made: Made) -> Result<(), Unwanted> {
+        self.batch.push(made);
+        if self.batch.len() < self.full {
+            return Ok(());
+        }
+        self.full = (self.full * 2).min(BATCH);
+        self.hand_over()
+    }
+
+    fn hand_over(&mut self) -> Result<(), Unwanted> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.units.blocking_send(batch).map_err(|_| Unwanted)
     }
 
     fn send(&mut self, mut unit: AccessUnit) -> Result<(), Unwanted> {
@@ -100,7 +135,7 @@ impl<'s> Round<'s> {
             }
         };
         self.until = self.until.max(now.saturating_add(length));
-        self.units.blocking_send(Made::Unit(unit)).map_err(|_| Unwanted)
+        self.make(Made::Unit(unit))
     }
 
     fn announce(&mut self, tracks: &[Arc<Track>]) -> Result<(), Unwanted> {
@@ -108,17 +143,17 @@ impl<'s> Round<'s> {
             return Ok(());
         }
         self.tracks = tracks.to_vec();
-        self.units.blocking_send(Made::Tracks(self.tracks.clone())).map_err(|_| Unwanted)
+        self.make(Made::Tracks(self.tracks.clone()))
     }
 
-    /// Ends the round; `false` if there was nothing in it.
+    /// Ends the round; `false` if there was nothing in it, or nobody wants another.
     ///
     /// A round takes a picture's time at least: one of a single picture would be played as fast as it can be read.
     fn end(&mut self) -> bool {
         self.until = self.until.max(self.shift.saturating_add(SHORTEST_ROUND));
         self.shift = self.until;
         self.last.clear();
-        self.first.take().is_some()
+        self.first.take().is_some() && self.hand_over().is_ok()
     }
 }
 
@@ -241,8 +276,11 @@ mod tests {
             assert!(round.end());
         }
         let mut made = Vec::new();
-        while let Ok(Made::Unit(unit)) = receiver.try_recv() {
-            made.push(unit.dts.ticks());
+        while let Ok(batch) = receiver.try_recv() {
+            made.extend(batch.iter().map(|made| match made {
+                Made::Unit(unit) => unit.dts.ticks(),
+                Made::Tracks(_) => panic!("none were announced"),
+            }));
         }
         made
     }
@@ -250,6 +288,22 @@ mod tests {
     #[test]
     fn the_second_round_follows_the_first_by_the_length_of_a_unit() {
         assert_eq!(two_rounds(&[500, 520, 540]), [0, 20, 40, 60, 80, 100]);
+    }
+
+    #[test]
+    fn the_first_unit_is_handed_over_alone_and_later_ones_in_batches() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut round = Round::new(&sender);
+        for time in 0..40 {
+            assert!(round.send(unit(time)).is_ok());
+        }
+        let mut sizes = Vec::new();
+        while let Ok(batch) = receiver.try_recv() {
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, [1, 2, 4, 8, 16]);
+        assert!(round.end());
+        assert_eq!(receiver.try_recv().map(|batch| batch.len()), Ok(9));
     }
 
     #[test]
