@@ -7,7 +7,7 @@
 type Transport = "webcodecs" | "mse";
 
 /** What the viewer is told: see docs/ref/player.md. */
-type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "missing" | "unsupported";
+type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "off" | "missing" | "unsupported";
 
 /** One track, as the `configuration` message and the initialization segment describe it. */
 interface TrackInfo {
@@ -99,7 +99,7 @@ interface Stats {
 /** One stream of `GET /api/v1/streams`. */
 interface StreamInfo {
   name: string;
-  state: "idle" | "starting" | "live" | "reconnecting" | "waiting";
+  state: "idle" | "starting" | "live" | "reconnecting" | "waiting" | "off";
   reason: string | null;
   viewers: number;
   bitrate: number;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
+use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
 use crate::net::origin::OriginPolicy;
 use crate::supervise::audience::Audience;
@@ -149,6 +150,25 @@ pub trait Source: Send + Sync {
 
     /// Runs until stopped, ended or failed.
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// What of it can be set while it exists, as it stands. Most sources send what they send, and have none.
+    fn dials(&self) -> Vec<Dial> {
+        Vec::new()
+    }
+
+    /// Sets all of these, or none.
+    ///
+    /// # Errors
+    /// [`Refused`] saying what cannot be set so, and why.
+    fn set(&self, changes: &[(Control, f64)]) -> Result<Effect, Refused> {
+        match changes.first() {
+            None => Ok(Effect::Live),
+            Some((control, _)) => Err(Refused {
+                control: *control,
+                reason: format!("the source ({}) sends what it sends: it takes no {control}", self.label()),
+            }),
+        }
+    }
 }
 
 impl fmt::Debug for Parts {

@@ -1,7 +1,7 @@
 //! firstlight: the program between cameras and browsers.
 //!
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
-//! Inside it, again floors: `error`, `telemetry` ← `config` (but `plan`), `net`, `auth` ← `endpoint`, `supervise` ←
+//! Inside it, again floors: `error`, `telemetry` ← `config` (but `plan`), `controls`, `net`, `auth` ← `endpoint`, `supervise` ←
 //! `config::plan`, `ws`, `ingest` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
@@ -9,6 +9,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod controls;
 pub mod endpoint;
 pub mod endpoints;
 pub mod error;

@@ -128,6 +128,7 @@ const WORDS = {
   waiting: "Waiting",
   live: "Live",
   reconnecting: "Reconnecting",
+  off: "Off",
   missing: "No such stream",
   unsupported: "Cannot play",
 };

@@ -86,4 +86,4 @@ export class Tile {
 }
 
 /** @type {Record<string, string>} */
-const WORDS = { idle: "Idle", starting: "Starting", live: "Live", reconnecting: "Reconnecting", waiting: "Waiting" };
+const WORDS = { idle: "Idle", starting: "Starting", live: "Live", reconnecting: "Reconnecting", waiting: "Waiting", off: "Off" };

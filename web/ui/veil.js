@@ -100,6 +100,7 @@ const TITLES = {
   waiting: "Waiting for a publisher",
   live: "Live",
   reconnecting: "Reconnecting",
+  off: "Switched off",
   missing: "No such stream",
   unsupported: "This browser cannot play it",
 };

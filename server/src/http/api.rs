@@ -19,9 +19,9 @@ use crate::supervise::cameras::{self, Camera};
 #[derive(Debug, Serialize)]
 struct StreamInfo {
     name: String,
-    /// `idle`, `starting`, `live`, `reconnecting` or `waiting` (for a publisher).
+    /// `idle`, `starting`, `live`, `reconnecting`, `waiting` (for a publisher) or `off`.
     state: &'static str,
-    /// Why it is reconnecting.
+    /// Why it is reconnecting or off.
     reason: Option<String>,
     /// Subscriptions of all kinds.
     viewers: usize,
@@ -169,6 +169,7 @@ fn describe(camera: &Camera) -> StreamInfo {
         state: state.name(),
         reason: match &state {
             cameras::State::Reconnecting(reason) => Some(reason.clone()),
+            cameras::State::Off => Some("switched off".to_owned()),
             _ => None,
         },
         viewers: snapshot.subscriptions,

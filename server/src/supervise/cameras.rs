@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use hub::{Hub, HubError, RingLimits, Stream, StreamName};
 use tokio::sync::watch;
 
+use crate::controls::{Control, Dial, Effect, Refused};
+use crate::endpoint::Source;
+
 /// How a camera is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -20,6 +23,8 @@ pub enum State {
     Reconnecting(String),
     /// The stream has no source of its own and waits for a publisher.
     Waiting,
+    /// Somebody switched the source off; nobody's watching starts it.
+    Off,
 }
 
 impl State {
@@ -31,6 +36,7 @@ impl State {
             Self::Live => "live",
             Self::Reconnecting(_) => "reconnecting",
             Self::Waiting => "waiting",
+            Self::Off => "off",
         }
     }
 }
@@ -43,9 +49,26 @@ pub struct Camera {
     /// Not shown on the wall: made by another stream's viewers, as a rendition is.
     hidden: bool,
     state: watch::Sender<State>,
+    /// What is supervised; none before that, or without a source.
+    source: RwLock<Option<Arc<dyn Source>>>,
+    orders: watch::Sender<Orders>,
     starts: std::sync::atomic::AtomicU64,
     meter: Mutex<Meter>,
 }
+
+/// What a camera's supervisor is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// Whether the source may run.
+    pub(crate) on: bool,
+    /// Counts up each time the source is to be started again.
+    pub(crate) settings: u64,
+}
+
+/// A stream without a source of its own cannot be switched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has no source of its own to switch: it shows what is published to it")]
+pub struct NoSource(StreamName);
 
 /// Rates over the last second or so.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,6 +115,61 @@ impl Camera {
     /// How often its source was started.
     pub fn starts(&self) -> u64 {
         self.starts.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// What of its source can be set, as it stands.
+    pub fn dials(&self) -> Vec<Dial> {
+        self.source().map(|source| source.dials()).unwrap_or_default()
+    }
+
+    /// Sets all of these, or none; the source is started again if it must be, and viewers stay.
+    ///
+    /// # Errors
+    /// [`Refused`] with the source's reason.
+    pub fn set(&self, changes: &[(Control, f64)]) -> Result<Effect, Refused> {
+        let effect = match (self.source(), changes.first()) {
+            (Some(source), _) => source.set(changes)?,
+            (None, None) => Effect::Live,
+            (None, Some((control, _))) => {
+                let reason = format!("the stream shows what is published to it: it takes no {control}");
+                return Err(Refused { control: *control, reason });
+            }
+        };
+        if effect == Effect::Restart {
+            self.orders.send_modify(|orders| orders.settings += 1);
+        }
+        Ok(effect)
+    }
+
+    /// Whether its source may run.
+    pub fn is_on(&self) -> bool {
+        self.orders.borrow().on
+    }
+
+    /// Lets its source run, or stops it for everybody until it is let run again.
+    ///
+    /// # Errors
+    /// [`NoSource`] if there is nothing to switch off.
+    pub fn switch(&self, on: bool) -> Result<(), NoSource> {
+        if !on && self.label.is_none() {
+            return Err(NoSource(self.stream.name().clone()));
+        }
+        self.orders.send_if_modified(|orders| std::mem::replace(&mut orders.on, on) != on);
+        Ok(())
+    }
+
+    /// What its supervisor is told, now and later.
+    pub(crate) fn orders(&self) -> watch::Receiver<Orders> {
+        self.orders.subscribe()
+    }
+
+    /// Says which source is supervised.
+    pub(crate) fn supervised(&self, source: Arc<dyn Source>) {
+        *self.source.write().unwrap_or_else(PoisonError::into_inner) = Some(source);
+    }
+
+    fn source(&self) -> Option<Arc<dyn Source>> {
+        self.source.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_state(&self, state: State) {
@@ -146,6 +224,8 @@ impl Cameras {
             label,
             hidden,
             state: watch::Sender::new(first),
+            source: RwLock::new(None),
+            orders: watch::Sender::new(Orders { on: true, settings: 0 }),
             starts: std::sync::atomic::AtomicU64::new(0),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::backoff::Backoff;
-use super::cameras::{Camera, State};
+use super::cameras::{Camera, Orders, State};
 use crate::endpoint::Source;
 use crate::error::SourceError;
 
@@ -42,36 +42,62 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Why a run ended.
 enum Ended {
     Unwanted,
+    /// It was switched off, or is to start again with other settings.
+    Ordered,
     Shutdown,
     Failed(String),
 }
 
 /// Looks after one camera's source until `stop`.
-pub async fn supervise(
+pub fn supervise(
     camera: Arc<Camera>,
     source: Arc<dyn Source>,
     demand: Demand,
     stop: CancellationToken,
-) {
+) -> impl Future<Output = ()> {
+    camera.supervised(Arc::clone(&source));
+    look_after(camera, source, demand, stop)
+}
+
+async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let mut viewers = camera.stream().demand();
+    let mut orders = camera.orders();
     loop {
+        if !orders.borrow_and_update().on {
+            camera.set_state(State::Off);
+            backoff.reset();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = switched(&mut orders, true) => {}
+            }
+        }
         if demand.on_demand && *viewers.borrow_and_update() == 0 {
             camera.set_state(State::Idle);
             backoff.reset();
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = switched(&mut orders, false) => continue,
             () = wanted(&mut viewers), if demand.on_demand => {}
             () = std::future::ready(()), if !demand.on_demand => {}
+        }
+        // What was set before the start is obeyed by it.
+        if !orders.borrow_and_update().on {
+            continue;
         }
         camera.set_state(State::Starting);
         let started = Instant::now();
         let before = camera.stream().snapshot().units;
         let name = camera.stream().name();
-        match run_once(&camera, source.as_ref(), demand, &stop, &mut viewers).await {
+        match run_once(&camera, source.as_ref(), demand, &stop, (&mut viewers, &mut orders)).await {
             Ended::Shutdown => return,
             Ended::Unwanted => info!(stream = %name, "nobody watches any more: source stopped"),
+            Ended::Ordered => {
+                let to =
+                    if orders.borrow().on { "starts again with other settings" } else { "is switched off" };
+                info!(stream = %name, "source {to}");
+            }
             Ended::Failed(reason) => {
                 if started.elapsed() >= GOOD_RUN && camera.stream().snapshot().units > before {
                     backoff.reset();
@@ -86,6 +112,7 @@ pub async fn supervise(
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
+                    () = changed(&mut orders) => {}
                     () = unwanted(&mut viewers, demand.linger), if demand.on_demand => {}
                 }
             }
@@ -98,7 +125,7 @@ async fn run_once(
     source: &dyn Source,
     demand: Demand,
     stop: &CancellationToken,
-    viewers: &mut watch::Receiver<usize>,
+    (viewers, orders): (&mut watch::Receiver<usize>, &mut watch::Receiver<Orders>),
 ) -> Ended {
     let publisher = match camera.stream().publish() {
         Ok(publisher) => publisher,
@@ -113,6 +140,7 @@ async fn run_once(
             return if stop.is_cancelled() { Ended::Shutdown } else { Ended::Failed(reason) };
         }
         () = unwanted(viewers, demand.linger), if demand.on_demand => Ended::Unwanted,
+        () = changed(orders) => Ended::Ordered,
         () = stop.cancelled() => Ended::Shutdown,
     };
     end.cancel();
@@ -132,6 +160,21 @@ fn caught<'s>(
             Poll::Ready(Err(SourceError::Ended("a fault in the program: see the log".to_owned())))
         })
     }))
+}
+
+/// Until the source may run, or no longer may.
+async fn switched(orders: &mut watch::Receiver<Orders>, on: bool) {
+    // The sender lives in the camera, which whoever waits here holds.
+    if orders.wait_for(|orders| orders.on == on).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Until the camera is told something new.
+async fn changed(orders: &mut watch::Receiver<Orders>) {
+    if orders.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Until somebody watches.

@@ -5,7 +5,7 @@ use crate::tree::{File, code, files, none};
 /// Modules from the ground up; one may name what stands below it or on its own floor.
 const FLOORS: &[&[&str]] = &[
     &["error", "telemetry"],
-    &["net", "config", "auth"],
+    &["net", "config", "controls", "auth"],
     &["endpoint", "supervise"],
     &["config::plan", "ws", "ingest"],
     &["endpoints", "http"],

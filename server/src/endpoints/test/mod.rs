@@ -5,13 +5,17 @@
 mod clock_code;
 mod font;
 mod pattern;
+mod settings;
 mod source;
 mod tone;
 
-use encode::H264EncoderConfig;
+use std::sync::{Arc, Mutex};
+
 use serde::Deserialize;
 
-use self::source::TestSource;
+use self::pattern::Grade;
+use self::settings::Settings;
+use self::source::{Coding, TestSource};
 use crate::config::file::Section;
 use crate::config::values::Bitrate;
 use crate::endpoint::{Endpoint, Source};
@@ -92,22 +96,15 @@ impl Endpoint for Test {
         if spec.width < 64 || spec.height < 64 {
             return Err(place.error("the pattern needs at least 64 x 64 pixels"));
         }
-        let two_seconds = (spec.fps * 2.0).ceil().max(1.0) as u32;
-        let video = H264EncoderConfig {
-            width: spec.width,
-            height: spec.height,
-            frame_rate: spec.fps,
-            bitrate: spec.bitrate.0,
-            gop: spec.gop.unwrap_or(two_seconds),
-            intra_only: spec.intra_only,
-        };
-        // Making one tells whether the encoder takes these values; the one that runs is made when it runs.
-        encode::H264Encoder::new(&video).map_err(|e| place.error(e.to_string()))?;
+        let grade = Grade::default();
+        let settings = Settings { width: spec.width, height: spec.height, frame_rate: spec.fps, grade };
+        let coding = Coding { bitrate: spec.bitrate.0, gop: spec.gop, intra_only: spec.intra_only };
+        coding.judge(&settings).map_err(|e| place.error(e.to_string()))?;
         let sound = match spec.audio {
             Audio::Codec(sound) => Some(sound),
             Audio::Switch(true) => Some(Sound::Aac),
             Audio::Switch(false) => None,
         };
-        Ok(Box::new(TestSource { video, sound }))
+        Ok(Box::new(TestSource { coding, sound, settings: Arc::new(Mutex::new(settings)) }))
     }
 }

@@ -10,12 +10,15 @@
 
 mod canvas;
 mod dial;
+mod grade;
 
 use encode::{EncodeError, Picture};
 use media::Wallclock;
 
 use self::canvas::{Area, Colour, disc};
 use self::dial::Dial;
+pub(super) use self::grade::Grade;
+use self::grade::Grading;
 use super::font::{Font, NARROW, WIDE};
 use super::{clock_code, tone};
 
@@ -30,6 +33,8 @@ pub(super) struct Pattern {
     frame_period: i64,
     /// Where the last picture's texts are.
     drawn: [Area; 3],
+    /// `None`: as it is painted.
+    grading: Option<Grading>,
 }
 
 impl Pattern {
@@ -54,7 +59,14 @@ impl Pattern {
         // Between 1/240 and 10 seconds: the encoder refuses other rates.
         let frame_period = (1e6 / f64::from(frame_rate.clamp(0.1, 240.0))) as i64;
         let drawn = [Area::around(&picture, 0.0..0.0, 0.0..0.0); 3];
-        Ok(Self { background, picture, layout, dial, clock, small, frame_period, drawn })
+        Ok(Self { background, picture, layout, dial, clock, small, frame_period, drawn, grading: None })
+    }
+
+    /// How pictures are graded from now on.
+    pub(super) fn set_grade(&mut self, grade: Grade) {
+        if self.grading.as_ref().map(Grading::grade).unwrap_or_default() != grade {
+            self.grading = Grading::new(grade, &self.picture);
+        }
     }
 
     /// The picture as it is at `now`, frame number `frame`.
@@ -77,6 +89,11 @@ impl Pattern {
             *area = Area::around(picture, x..right, y..bottom);
             font.draw(picture, &text, (x as usize, y as usize), level);
         }
+        let picture = match &mut self.grading {
+            Some(grading) => grading.apply(picture),
+            None => picture,
+        };
+        // It is not graded: programs read it whatever people see.
         // Milliseconds before 1970 cannot be written; nothing is older than this program.
         clock_code::write(picture, u64::try_from(micros / 1000).unwrap_or(0));
         picture
@@ -300,6 +317,20 @@ mod tests {
         one.paint(at(1_800_000_000_000_000), 5);
         // Not `assert_eq`: nobody reads two pictures printed as numbers.
         assert!(one.picture == *other.paint(at(1_800_000_000_000_000), 5));
+    }
+
+    #[test]
+    fn a_graded_picture_keeps_its_clock_readable_and_goes_back_to_what_it_was() {
+        let mut pattern = Pattern::new(640, 360, 30.0, "front").unwrap();
+        let plain = pattern.paint(at(1_700_000_000_000_000), 1).clone();
+        for brightness in [-1.0, 1.0] {
+            pattern.set_grade(Grade { brightness, contrast: -1.0, saturation: 1.0 });
+            let graded = pattern.paint(at(1_700_000_000_000_000), 1);
+            assert!(*graded != plain);
+            assert_eq!(clock_code::read(graded.luma(), 640, 640, 360), Some(1_700_000_000_000));
+        }
+        pattern.set_grade(Grade::default());
+        assert!(*pattern.paint(at(1_700_000_000_000_000), 1) == plain);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The running test camera: a thread that paints and encodes, and the task that publishes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use encode::{
@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::pattern::Pattern;
+use super::settings::Settings;
 use super::{Sound, tone};
+use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
 use crate::error::SourceError;
 use crate::supervise::tasks;
@@ -24,8 +26,42 @@ use crate::telemetry::unix_micros;
 /// What the camera shows and how it is coded.
 #[derive(Debug, Clone)]
 pub(super) struct TestSource {
-    pub(super) video: H264EncoderConfig,
+    pub(super) coding: Coding,
     pub(super) sound: Option<Sound>,
+    /// What can be set while it exists; one for every run.
+    pub(super) settings: Arc<Mutex<Settings>>,
+}
+
+/// What of the coding is configured and stays.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coding {
+    pub(super) bitrate: u32,
+    /// Two seconds' worth if absent.
+    pub(super) gop: Option<u32>,
+    pub(super) intra_only: bool,
+}
+
+impl Coding {
+    /// The encoder's configuration for these settings.
+    fn with(&self, settings: &Settings) -> H264EncoderConfig {
+        let two_seconds = (settings.frame_rate * 2.0).ceil().max(1.0) as u32;
+        H264EncoderConfig {
+            width: settings.width,
+            height: settings.height,
+            frame_rate: settings.frame_rate,
+            bitrate: self.bitrate,
+            gop: self.gop.unwrap_or(two_seconds),
+            intra_only: self.intra_only,
+        }
+    }
+
+    /// Whether the encoder takes these settings: making one tells. The one that runs is made when it runs.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub(super) fn judge(&self, settings: &Settings) -> Result<(), EncodeError> {
+        H264Encoder::new(&self.with(settings)).map(drop)
+    }
 }
 
 /// Units between the encoder and the stream. When so many wait, the encoder waits, and drops the pictures it missed.
@@ -36,6 +72,26 @@ const TOO_LATE: Duration = Duration::from_millis(500);
 impl Source for TestSource {
     fn label(&self) -> String {
         "test".to_owned()
+    }
+
+    fn dials(&self) -> Vec<Dial> {
+        self.settings().dials()
+    }
+
+    fn set(&self, changes: &[(Control, f64)]) -> Result<Effect, Refused> {
+        let apply =
+            |to: Settings| changes.iter().try_fold(to, |to, (control, value)| to.with(*control, *value));
+        let before = *self.settings();
+        let new = apply(before)?;
+        let effect = if new.need_restart(&before) { Effect::Restart } else { Effect::Live };
+        if let (Effect::Restart, Some((control, _))) = (effect, changes.first()) {
+            let refused = |e: EncodeError| Refused { control: *control, reason: e.to_string() };
+            self.coding.judge(&new).map_err(refused)?;
+        }
+        // Somebody else may have set something meanwhile: only what was asked for is changed.
+        let mut settings = self.settings();
+        *settings = apply(*settings)?;
+        Ok(effect)
     }
 
     fn run(
@@ -113,6 +169,11 @@ impl AudioEncoder {
 }
 
 impl TestSource {
+    /// What is set; taken for a copy, or to set it.
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Paints, encodes and sends until the receiver is gone.
     fn paint(
         &self,
@@ -120,9 +181,10 @@ impl TestSource {
         keyframe: &AtomicBool,
         units: &mpsc::Sender<Made>,
     ) -> Result<(), EncodeError> {
-        let (width, height, rate) = (self.video.width, self.video.height, self.video.frame_rate);
-        let mut pattern = Pattern::new(width, height, rate, name)?;
-        let mut encoder = H264Encoder::new(&self.video)?;
+        let video = self.coding.with(&self.settings());
+        let rate = video.frame_rate;
+        let mut pattern = Pattern::new(video.width, video.height, rate, name)?;
+        let mut encoder = H264Encoder::new(&video)?;
         let mut audio = self.sound.map(AudioEncoder::new).transpose()?;
         let mut audio_units = Vec::new();
         let (start, start_wall) = (Instant::now(), unix_micros());
@@ -141,6 +203,7 @@ impl TestSource {
                 encoder.request_keyframe();
             }
             let captured = Wallclock::from_unix_micros(unix_micros());
+            pattern.set_grade(self.settings().grade);
             let picture = pattern.paint(captured, number);
             let pts = MediaTime::from_duration(due, Timescale::VIDEO_90K);
             // The sound of the time up to this picture goes ahead of it, so that it can ride in the same write.
