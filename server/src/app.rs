@@ -17,10 +17,12 @@ use crate::error::StartError;
 use crate::http;
 use crate::http::router::Routes;
 use crate::net::listen;
+use crate::net::notify::Notify;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::Cameras;
 use crate::supervise::source::supervise;
 use crate::supervise::tasks::Tasks;
+use crate::supervise::watchdog;
 
 /// Everything is over within this time after the signal.
 const JOIN_DEADLINE: Duration = Duration::from_secs(4);
@@ -52,6 +54,7 @@ impl App {
             origins: Arc::new(plan.http.origins),
             guard: Arc::default(),
             audience: Audience::default(),
+            metrics: Arc::default(),
         };
         for stream in plan.streams {
             let label = stream.source.as_ref().map(|source| source.label());
@@ -64,8 +67,7 @@ impl App {
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
         let routes = Routes::new(parts, &context);
         for listener in listeners {
-            let serve =
-                http::server::serve(listener, routes.router(), context.tasks.clone(), context.stop.clone());
+            let serve = http::server::serve(listener, routes.router(), context.clone());
             context.tasks.spawn("http-listener", serve);
         }
         Ok(Self { context, addresses, routes })
@@ -79,6 +81,14 @@ impl App {
     /// Every address that is answered, and what each asks of a caller.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Gives the service manager signs of life, if it waits for any.
+    pub fn look_after(&self, notify: &Notify) {
+        if let Some(patience) = notify.watchdog() {
+            let (addresses, stop) = (self.addresses.clone(), self.context.stop.clone());
+            self.context.tasks.spawn("watchdog", watchdog::watch(notify.clone(), patience, addresses, stop));
+        }
     }
 
     /// What runs.

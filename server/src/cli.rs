@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 use crate::app::App;
 use crate::config::file::Text;
@@ -17,6 +18,7 @@ use crate::config::plan::{self, Plan};
 use crate::config::values::ListenAddress;
 use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
+use crate::net::notify::Notify;
 use crate::telemetry;
 
 const EXAMPLES: &str = "\
@@ -121,10 +123,17 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let app = App::start(plan)?;
         announce(app.addresses(), &names, arguments.lan);
+        let notify = Notify::from_environment().unwrap_or_else(|error| {
+            warn!(%error, "the service manager cannot be told anything");
+            Notify::default()
+        });
+        app.look_after(&notify);
+        notify.ready();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        notify.stopping();
         app.stop().await;
         Ok(())
     });

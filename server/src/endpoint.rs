@@ -18,6 +18,7 @@ use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
+use crate::metrics::Metrics;
 use crate::net::origin::OriginPolicy;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
@@ -76,6 +77,8 @@ pub struct Context {
     pub guard: Arc<Guard>,
     /// Everybody who watches.
     pub audience: Audience,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What an endpoint adds to the server.

@@ -1,7 +1,8 @@
 //! firstlight: the program between cameras and browsers.
 //!
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
-//! Inside it, again floors: `error`, `telemetry` ← `config` (but `plan`), `controls`, `net`, `auth` ← `endpoint`, `supervise` ←
+//! Inside it, again floors: `error`, `telemetry`, `metrics` ← `config` (but `plan`), `controls`, `net`, `auth` ←
+//! `endpoint`, `supervise` ←
 //! `config::plan`, `ws`, `ingest` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
@@ -15,6 +16,7 @@ pub mod endpoints;
 pub mod error;
 pub mod http;
 pub mod ingest;
+pub mod metrics;
 pub mod net;
 pub mod supervise;
 pub mod telemetry;

@@ -29,6 +29,11 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 impl Server {
     /// Starts it with a configuration (TOML, without `[http]`).
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
         let mark = format!("{MARK}={}.{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let directory = program::scratch().join(mark.replace('=', "-"));
         fs::create_dir_all(&directory).expect("the target directory can be written to");
@@ -39,6 +44,7 @@ impl Server {
             .arg(directory.join("firstlight.toml"))
             .env(MARK, &mark[MARK.len() + 1..])
             .env("RUST_BACKTRACE", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"))
@@ -148,6 +154,16 @@ impl Server {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Halts it (SIGSTOP): it lives and does nothing.
+    pub fn halt(&self) {
+        self.signal(Signal::STOP);
     }
 
     /// Asks it to end (SIGTERM).

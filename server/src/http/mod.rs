@@ -3,5 +3,6 @@
 //! Knows no endpoint: routes come in as [`crate::endpoint::Parts`].
 
 pub mod api;
+pub mod metrics;
 pub mod router;
 pub mod server;

@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity};
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
-use crate::http::api;
+use crate::http::{api, metrics};
 
 /// All routes, and what each asks of a caller.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ impl Routes {
     /// Puts all routes together.
     pub fn new(parts: Vec<Parts>, context: &Context) -> Self {
         let mut routes = api::routes(context);
+        routes.push(metrics::route(context));
         let mut stream_routes = Vec::new();
         for part in parts {
             routes.extend(part.routes);

@@ -1,5 +1,6 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,13 +11,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::warn;
 
+use crate::endpoint::Context;
 use crate::net::listen;
 use crate::net::peer::Peer;
-use crate::supervise::tasks::Tasks;
 use crate::telemetry::Throttle;
 
 /// A request's head must be there within this time, or the connection is closed (slow-loris).
@@ -27,18 +27,18 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const MAX_HEAD: usize = 16 * 1_024;
 
 /// Serves one listener until `stop`.
-pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, context: Context) {
     let throttle = Throttle::new(Duration::from_secs(10));
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = context.stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 listen::prepare(&stream);
-                let work = connection(stream, Peer(peer), router.clone(), stop.clone());
-                tasks.spawn("http-connection", work);
+                let work = connection(stream, Peer(peer), router.clone(), context.clone());
+                context.tasks.spawn("http-connection", work);
             }
             Err(error) => {
                 // Out of descriptors, mostly: those who watch go on, newcomers wait.
@@ -51,11 +51,19 @@ pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks, stop: Ca
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, context: Context) {
+    let Context { stop, metrics, .. } = context;
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        let (answer, metrics) = (router.clone().oneshot(request), Arc::clone(&metrics));
+        async move {
+            let answer = answer.await;
+            if let Ok(response) = &answer {
+                metrics.answered(response.status().as_u16());
+            }
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

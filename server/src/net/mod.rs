@@ -2,5 +2,6 @@
 
 pub mod address;
 pub mod listen;
+pub mod notify;
 pub mod origin;
 pub mod peer;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::http::{Extensions, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cameras::Camera;
 use crate::auth::Identity;
+use crate::metrics::Timings;
 use crate::net::peer::Peer;
 use crate::telemetry::unix_micros;
 
@@ -54,6 +56,8 @@ pub struct Viewer {
 #[derive(Debug)]
 pub struct Admission {
     viewer: Arc<Viewer>,
+    admitted: Instant,
+    timings: Arc<Timings>,
     shared: Arc<Shared>,
 }
 
@@ -86,7 +90,8 @@ impl Audience {
             door: CancellationToken::new(),
         });
         self.shared.lock().insert(viewer.id, Arc::clone(&viewer));
-        Ok(Admission { viewer, shared: Arc::clone(&self.shared) })
+        let timings = Arc::clone(camera.timings());
+        Ok(Admission { viewer, admitted: Instant::now(), timings, shared: Arc::clone(&self.shared) })
     }
 
     /// Everybody, in the order in which they came.
@@ -115,6 +120,16 @@ impl Viewer {
 }
 
 impl Admission {
+    /// To be said once, when the first media was written.
+    pub fn served(&self) {
+        self.timings.join.observe(self.admitted.elapsed());
+    }
+
+    /// Where to count how long what arrived took until it was written.
+    pub fn timings(&self) -> &Arc<Timings> {
+        &self.timings
+    }
+
     /// Cancelled when the viewer is to go.
     pub fn door(&self) -> &CancellationToken {
         &self.viewer.door

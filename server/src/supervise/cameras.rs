@@ -1,6 +1,7 @@
 //! Every stream with what fills it and how that is going.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
+use crate::metrics::Timings;
 
 /// How a camera is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub enum State {
 }
 
 impl State {
+    /// Every name there is.
+    pub const NAMES: [&'static str; 6] = ["idle", "starting", "live", "reconnecting", "waiting", "off"];
+
     /// Its name in the API.
     pub fn name(&self) -> &'static str {
         match self {
@@ -52,7 +57,9 @@ pub struct Camera {
     /// What is supervised; none before that, or without a source.
     source: RwLock<Option<Arc<dyn Source>>>,
     orders: watch::Sender<Orders>,
-    starts: std::sync::atomic::AtomicU64,
+    starts: AtomicU64,
+    failures: AtomicU64,
+    timings: Arc<Timings>,
     meter: Mutex<Meter>,
 }
 
@@ -114,7 +121,17 @@ impl Camera {
 
     /// How often its source was started.
     pub fn starts(&self) -> u64 {
-        self.starts.load(std::sync::atomic::Ordering::Relaxed)
+        self.starts.load(Ordering::Relaxed)
+    }
+
+    /// How often a run of its source failed or ended.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// How long things take on it.
+    pub fn timings(&self) -> &Arc<Timings> {
+        &self.timings
     }
 
     /// What of its source can be set, as it stands.
@@ -173,9 +190,11 @@ impl Camera {
     }
 
     pub(crate) fn set_state(&self, state: State) {
-        if state == State::Starting {
-            self.starts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
+        match state {
+            State::Starting => self.starts.fetch_add(1, Ordering::Relaxed),
+            State::Reconnecting(_) => self.failures.fetch_add(1, Ordering::Relaxed),
+            State::Idle | State::Live | State::Waiting | State::Off => 0,
+        };
         self.state.send_replace(state);
     }
 
@@ -226,7 +245,9 @@ impl Cameras {
             state: watch::Sender::new(first),
             source: RwLock::new(None),
             orders: watch::Sender::new(Orders { on: true, settings: 0 }),
-            starts: std::sync::atomic::AtomicU64::new(0),
+            starts: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            timings: Arc::default(),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&camera));

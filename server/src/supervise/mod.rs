@@ -5,3 +5,4 @@ pub mod backoff;
 pub mod cameras;
 pub mod source;
 pub mod tasks;
+pub mod watchdog;

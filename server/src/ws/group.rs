@@ -22,6 +22,7 @@ use tracing::warn;
 use super::frame::{Header, Opcode};
 use super::line::{Line, same};
 use super::session::Manners;
+use crate::metrics::Timings;
 use crate::supervise::tasks::Tasks;
 
 /// One group writes to this many viewers at most (3 ms of writes); more make a second group, which another core can serve.
@@ -62,6 +63,7 @@ impl Groups {
         format: Format,
         manners: &Manners,
         subscription: &Subscription<Chunk>,
+        timings: &Arc<Timings>,
         tasks: &Tasks,
     ) -> Arc<Group> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,6 +83,7 @@ impl Groups {
             init_opcode: manners.init_opcode(),
             init_pauses: !manners.init_pause.is_zero(),
             reordering: (!format.carries_reordering()).then_some(format),
+            timings: Arc::clone(timings),
             shared,
         };
         tasks.spawn("ws-group", sender.run(end));
@@ -115,6 +118,7 @@ struct Sender {
     init_pauses: bool,
     /// The format, if it has no place for reordered pictures and nobody was warned yet.
     reordering: Option<Format>,
+    timings: Arc<Timings>,
     shared: Arc<Shared>,
 }
 
@@ -166,6 +170,10 @@ impl Sender {
         let message = message(init.map(|init| (self.init_opcode, &init.bytes)), &chunk.bytes);
         self.init.clone_from(&chunk.init);
         self.members.retain(|line| line.send(number, &message, &chunk.init));
+        // Once for all of them: what the last one waited.
+        if !self.members.is_empty() {
+            self.timings.delay.observe(chunk.arrival.elapsed());
+        }
     }
 
     fn take_in(&mut self) {

@@ -49,7 +49,7 @@ impl Viewers {
         let key = format.key(&options);
         let packaging = PackagingKey::new(key.clone());
         let subscription = stream.subscribe_packaged(&packaging, policy, || format.muxer(&options));
-        let group = self.groups.find(&key, format, &manners, &subscription, &self.tasks);
+        let group = self.groups.find(&key, format, &manners, &subscription, admission.timings(), &self.tasks);
         session::run(connection, subscription, group, manners, admission, self.stop.clone())
     }
 }

@@ -129,7 +129,7 @@ pub(super) async fn run(
     let end = match early {
         Ok(frames) => match session.obey(frames).await {
             Ok(()) => tokio::select! {
-                end = session.serve(&mut subscription) => end,
+                end = session.serve(&mut subscription, &admission) => end,
                 () = admission.door().cancelled() => End::Close(1008, "closed by the operator".to_owned()),
             },
             Err(end) => end,
@@ -147,7 +147,7 @@ pub(super) async fn run(
 }
 
 impl Session {
-    async fn serve(&mut self, subscription: &mut Subscription<Chunk>) -> End {
+    async fn serve(&mut self, subscription: &mut Subscription<Chunk>, admission: &Admission) -> End {
         if self.manners.cushion.is_some()
             && subscription.lag() > STALE
             && subscription.stream().answers_keyframe_requests()
@@ -161,7 +161,12 @@ impl Session {
                     if let Some(cushion) = self.manners.cushion.filter(|_| !self.started) {
                         tokio::time::sleep(cushion.saturating_sub(subscription.lag())).await;
                     }
-                    self.send_next(next).await
+                    let first = !self.started;
+                    let sent = self.send_next(next).await;
+                    if first && self.started && sent.is_ok() {
+                        admission.served();
+                    }
+                    sent
                 }
                 Event::CaughtUp(next) => {
                     self.in_group = true;

@@ -4,7 +4,7 @@ use crate::tree::{File, code, files, none};
 
 /// Modules from the ground up; one may name what stands below it or on its own floor.
 const FLOORS: &[&[&str]] = &[
-    &["error", "telemetry"],
+    &["error", "telemetry", "metrics"],
     &["net", "config", "controls", "auth"],
     &["endpoint", "supervise"],
     &["config::plan", "ws", "ingest"],

@@ -16,6 +16,7 @@ use super::{GUARD_ARGUMENT, TERM_TO_KILL};
 use crate::endpoint::Source;
 use crate::error::SourceError;
 use crate::ingest::Ingest;
+use crate::net::notify;
 use crate::telemetry::Throttle;
 
 #[derive(Debug)]
@@ -88,7 +89,12 @@ impl Source for ExecSource {
 
 impl ExecSource {
     fn start(&self) -> Result<Child, SourceError> {
-        Command::new(THIS_PROGRAM)
+        let mut command = Command::new(THIS_PROGRAM);
+        // The service manager listens to us alone.
+        for variable in notify::VARIABLES {
+            command.env_remove(variable);
+        }
+        command
             .arg(GUARD_ARGUMENT)
             .arg(&self.command)
             .stdin(Stdio::piped())
