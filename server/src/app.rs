@@ -18,9 +18,9 @@ use crate::http;
 use crate::http::router::Routes;
 use crate::net::listen;
 use crate::net::notify::Notify;
+use crate::roster::Roster;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::Cameras;
-use crate::supervise::source::supervise;
 use crate::supervise::tasks::Tasks;
 use crate::supervise::watchdog;
 
@@ -33,6 +33,7 @@ pub struct App {
     context: Context,
     addresses: Vec<SocketAddr>,
     routes: Routes,
+    roster: Arc<Roster>,
 }
 
 impl App {
@@ -47,30 +48,24 @@ impl App {
             listeners.push(listen::tcp(*address).map_err(failed)?);
         }
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let stop = CancellationToken::new();
         let context = Context {
-            cameras: Arc::new(Cameras::default()),
+            cameras: Arc::new(Cameras::new(stop.clone())),
             tasks: Tasks::default(),
-            stop: CancellationToken::new(),
+            stop,
             origins: Arc::new(plan.http.origins),
             guard: Arc::default(),
             audience: Audience::default(),
             metrics: Arc::default(),
         };
-        for stream in plan.streams {
-            let label = stream.source.as_ref().map(|source| source.label());
-            // A plan names each stream once: TOML has no double keys.
-            let Ok(camera) = context.cameras.add(stream.name, label, false) else { continue };
-            if let Some(source) = stream.source {
-                context.tasks.spawn("source", supervise(camera, source, stream.demand, context.stop.clone()));
-            }
-        }
+        let roster = Arc::new(Roster::new(Arc::clone(&context.cameras), context.tasks.clone(), plan.streams));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
         let routes = Routes::new(parts, &context);
         for listener in listeners {
             let serve = http::server::serve(listener, routes.router(), context.clone());
             context.tasks.spawn("http-listener", serve);
         }
-        Ok(Self { context, addresses, routes })
+        Ok(Self { context, addresses, routes, roster })
     }
 
     /// Where HTTP is listened for; the port is the real one where 0 was asked for.
@@ -89,6 +84,11 @@ impl App {
             let (addresses, stop) = (self.addresses.clone(), self.context.stop.clone());
             self.context.tasks.spawn("watchdog", watchdog::watch(notify.clone(), patience, addresses, stop));
         }
+    }
+
+    /// Which streams there are, and how that changes.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// What runs.

@@ -3,7 +3,7 @@
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
 //! Inside it, again floors: `error`, `telemetry`, `metrics` ← `config` (but `plan`), `controls`, `net`, `auth` ←
 //! `endpoint`, `supervise` ←
-//! `config::plan`, `ws`, `ingest` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
+//! `config::plan`, `roster`, `ws`, `ingest` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
 pub mod app;
@@ -18,6 +18,7 @@ pub mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod net;
+pub mod roster;
 pub mod supervise;
 pub mod telemetry;
 pub mod ws;

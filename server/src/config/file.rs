@@ -75,6 +75,12 @@ impl<'t> Section<'t> {
         self.value.get_ref().as_str()
     }
 
+    /// Where it stands, for people: file and line.
+    pub fn place(&self) -> String {
+        let error = self.error("");
+        error.line.map_or_else(|| error.origin.clone(), |line| format!("{}:{line}", error.origin))
+    }
+
     /// The members, if the value is a table, in the order of the text.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct Plan {
     pub http: HttpPlan,
     /// The streams, in the order of the text.
     pub streams: Vec<StreamPlan>,
+    /// Every other section as it was written, to tell whether it changed.
+    pub sections: BTreeMap<String, toml::Value>,
     /// What each endpoint serves.
     pub serve: Vec<Serve>,
 }
@@ -37,10 +39,14 @@ pub struct HttpPlan {
 }
 
 /// `[streams.NAME]`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StreamPlan {
     /// Its name.
     pub name: StreamName,
+    /// Where it is defined, for people.
+    pub place: String,
+    /// What was written: equal definitions make equal streams.
+    pub definition: toml::Table,
     /// What fills it; `None` waits for a publisher.
     pub source: Option<Arc<dyn Source>>,
     /// When the source runs.
@@ -81,9 +87,13 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
     let mut errors = Vec::new();
     let mut http = Http::default();
     let mut streams = Vec::new();
+    let mut written = BTreeMap::new();
     let mut sections: BTreeMap<&'static str, Section<'_>> = BTreeMap::new();
     for (key, section) in text.sections().map_err(|e| vec![e])? {
         let endpoint = endpoints.iter().find(|e| e.name() == key);
+        if key != "streams" {
+            keep(section.clone().parse(), &mut errors, |value| drop(written.insert(key.clone(), value)));
+        }
         match key.as_str() {
             "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
@@ -95,10 +105,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             },
         }
     }
-    let mut planned: Vec<StreamPlan> = Vec::new();
-    for (name, section) in streams {
-        keep(stream(&name, section, endpoints), &mut errors, |stream| planned.push(stream));
-    }
+    let planned = judge(streams, endpoints, &mut errors);
     let mut serve = Vec::new();
     for endpoint in endpoints {
         keep(endpoint.serve(sections.remove(endpoint.name())), &mut errors, |parts| serve.push(parts));
@@ -116,7 +123,38 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         return Err(errors);
     }
     let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
-    Ok(Plan { http, streams: planned, serve })
+    Ok(Plan { http, streams: planned, sections: written, serve })
+}
+
+/// Judges a text that has nothing but streams: those that are good, and what is wrong with the others.
+///
+/// # Errors
+/// [`ConfigError`] if it cannot be read at all.
+pub fn streams(
+    text: &Text,
+    endpoints: &[&dyn Endpoint],
+) -> Result<(Vec<StreamPlan>, Vec<ConfigError>), ConfigError> {
+    let mut errors = Vec::new();
+    let mut planned = Vec::new();
+    for (key, section) in text.sections()? {
+        match key.as_str() {
+            "streams" => planned.extend(judge(section.into_entries()?, endpoints, &mut errors)),
+            _ => errors.push(section.error("there is nothing but [streams.NAME] here")),
+        }
+    }
+    Ok((planned, errors))
+}
+
+fn judge(
+    streams: Vec<(String, Section<'_>)>,
+    endpoints: &[&dyn Endpoint],
+    errors: &mut Vec<ConfigError>,
+) -> Vec<StreamPlan> {
+    let mut planned = Vec::new();
+    for (name, section) in streams {
+        keep(stream(&name, section, endpoints), errors, |stream| planned.push(stream));
+    }
+    planned
 }
 
 fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: impl FnOnce(T)) {
@@ -138,7 +176,13 @@ fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Resu
     if let Some(conflict) = reserved::name_conflict(&stream_name) {
         return Err(section.error(conflict));
     }
-    let mut plan = StreamPlan { name: stream_name, source: None, demand: Demand::default() };
+    let mut plan = StreamPlan {
+        name: stream_name,
+        place: section.place(),
+        definition: section.clone().parse()?,
+        source: None,
+        demand: Demand::default(),
+    };
     for (key, value) in section.into_entries()? {
         match key.as_str() {
             "source" => plan.source = Some(source(value, endpoints)?.into()),

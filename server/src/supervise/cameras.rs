@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use hub::{Hub, HubError, RingLimits, Stream, StreamName};
+use hub::{Hub, HubError, Reason, RingLimits, Stream, StreamName};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use super::source::Demand;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
 use crate::metrics::Timings;
+use crate::telemetry::unix_micros;
 
 /// How a camera is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +54,11 @@ impl State {
 pub struct Camera {
     stream: Arc<Stream>,
     label: Option<String>,
-    /// Not shown on the wall: made by another stream's viewers, as a rendition is.
-    hidden: bool,
+    /// The camera it is made from, as a rendition is: lists leave it out, and it goes when that one goes.
+    origin: Option<Arc<Self>>,
+    demand: watch::Sender<Demand>,
+    /// Cancelled when it is removed, or the server ends.
+    stop: CancellationToken,
     state: watch::Sender<State>,
     /// What is supervised; none before that, or without a source.
     source: RwLock<Option<Arc<dyn Source>>>,
@@ -60,6 +66,7 @@ pub struct Camera {
     starts: AtomicU64,
     failures: AtomicU64,
     timings: Arc<Timings>,
+    trouble: Mutex<Option<Trouble>>,
     meter: Mutex<Meter>,
 }
 
@@ -76,6 +83,15 @@ pub(crate) struct Orders {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} has no source of its own to switch: it shows what is published to it")]
 pub struct NoSource(StreamName);
+
+/// The last failure of a camera's source; stays to be seen when it runs again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words.
+    pub reason: String,
+    /// When: Unix microseconds.
+    pub at: i64,
+}
 
 /// Rates over the last second or so.
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,7 +123,27 @@ impl Camera {
 
     /// Whether lists leave it out.
     pub fn is_hidden(&self) -> bool {
-        self.hidden
+        self.origin.is_some()
+    }
+
+    /// Cancelled when it is removed, or the server ends: its source and whoever else works for it ends then.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// When its source runs.
+    pub fn demand(&self) -> watch::Receiver<Demand> {
+        self.demand.subscribe()
+    }
+
+    /// Changes when its source runs; its viewers notice nothing.
+    pub fn set_demand(&self, demand: Demand) {
+        self.demand.send_replace(demand);
+    }
+
+    /// The last failure of its source.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How it is doing; `Starting` becomes `Live` with the first usable unit.
@@ -190,11 +226,17 @@ impl Camera {
     }
 
     pub(crate) fn set_state(&self, state: State) {
-        match state {
-            State::Starting => self.starts.fetch_add(1, Ordering::Relaxed),
-            State::Reconnecting(_) => self.failures.fetch_add(1, Ordering::Relaxed),
-            State::Idle | State::Live | State::Waiting | State::Off => 0,
-        };
+        match &state {
+            State::Starting => {
+                self.starts.fetch_add(1, Ordering::Relaxed);
+            }
+            State::Reconnecting(reason) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                let trouble = Trouble { reason: reason.clone(), at: unix_micros() };
+                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+            }
+            State::Idle | State::Live | State::Waiting | State::Off => {}
+        }
         self.state.send_replace(state);
     }
 
@@ -222,26 +264,52 @@ impl Camera {
 #[derive(Debug, Default)]
 pub struct Cameras {
     hub: Hub,
+    stop: CancellationToken,
     by_name: RwLock<BTreeMap<StreamName, Arc<Camera>>>,
 }
 
 impl Cameras {
+    /// No camera yet; `stop` ends all that come.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self { stop, ..Self::default() }
+    }
+
     /// Adds a stream.
     ///
     /// # Errors
     /// [`HubError::Exists`] if the name is taken.
-    pub fn add(
+    pub fn add(&self, name: StreamName, label: Option<String>) -> Result<Arc<Camera>, HubError> {
+        self.create(name, label, None)
+    }
+
+    /// Adds a stream that is made from another one and goes with it. If that one is gone already, so is this one.
+    ///
+    /// # Errors
+    /// [`HubError::Exists`] if the name is taken.
+    pub fn add_made_from(
+        &self,
+        origin: &Arc<Camera>,
+        name: StreamName,
+        label: String,
+    ) -> Result<Arc<Camera>, HubError> {
+        self.create(name, Some(label), Some(Arc::clone(origin)))
+    }
+
+    fn create(
         &self,
         name: StreamName,
         label: Option<String>,
-        hidden: bool,
+        origin: Option<Arc<Camera>>,
     ) -> Result<Arc<Camera>, HubError> {
         let stream = self.hub.create(name.clone(), RingLimits::default())?;
         let first = if label.is_some() { State::Idle } else { State::Waiting };
         let camera = Arc::new(Camera {
             stream,
             label,
-            hidden,
+            stop: origin.as_ref().map_or(&self.stop, |origin| &origin.stop).child_token(),
+            origin,
+            demand: watch::Sender::new(Demand::default()),
+            trouble: Mutex::new(None),
             state: watch::Sender::new(first),
             source: RwLock::new(None),
             orders: watch::Sender::new(Orders { on: true, settings: 0 }),
@@ -250,8 +318,39 @@ impl Cameras {
             timings: Arc::default(),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&camera));
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        // Removing marks the whole family under the same lock: a late child is either found there, or sees it here.
+        if camera.origin.as_ref().is_some_and(|origin| origin.stop.is_cancelled()) {
+            drop(by_name);
+            self.hub.remove(name.as_str(), Reason::Removed);
+        } else {
+            by_name.insert(name, Arc::clone(&camera));
+        }
         Ok(camera)
+    }
+
+    /// Takes a camera and all that is made from it out: sources stop, and viewers are told that the stream was removed.
+    pub fn remove(&self, camera: &Arc<Camera>) {
+        let mut gone = vec![Arc::clone(camera)];
+        {
+            let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+            let mut next = 0;
+            while let Some(origin) = gone.get(next).cloned() {
+                let made = by_name
+                    .values()
+                    .filter(|camera| camera.origin.as_ref().is_some_and(|known| Arc::ptr_eq(known, &origin)));
+                gone.extend(made.cloned());
+                next += 1;
+            }
+            by_name.retain(|_, known| !gone.iter().any(|camera| Arc::ptr_eq(camera, known)));
+            camera.stop.cancel();
+        }
+        for camera in gone {
+            let name = camera.stream.name().as_str();
+            if self.hub.get(name).is_some_and(|known| Arc::ptr_eq(&known, &camera.stream)) {
+                self.hub.remove(name, Reason::Removed);
+            }
+        }
     }
 
     /// The camera of that name.
@@ -262,11 +361,11 @@ impl Cameras {
     /// All that lists show, by name.
     pub fn list(&self) -> Vec<Arc<Camera>> {
         let all = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().filter(|camera| !camera.hidden).cloned().collect()
+        all.values().filter(|camera| !camera.is_hidden()).cloned().collect()
     }
 
     /// Ends every subscription of every stream.
     pub fn close(&self) {
-        self.hub.close(hub::Reason::Shutdown);
+        self.hub.close(Reason::Shutdown);
     }
 }

@@ -48,20 +48,16 @@ enum Ended {
     Failed(String),
 }
 
-/// Looks after one camera's source until `stop`.
-pub fn supervise(
-    camera: Arc<Camera>,
-    source: Arc<dyn Source>,
-    demand: Demand,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> {
+/// Looks after one camera's source until it is removed, or the server ends.
+pub fn supervise(camera: Arc<Camera>, source: Arc<dyn Source>) -> impl Future<Output = ()> {
     camera.supervised(Arc::clone(&source));
-    look_after(camera, source, demand, stop)
+    look_after(camera, source)
 }
 
-async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand, stop: CancellationToken) {
+async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
     let mut backoff = Backoff::default();
-    let mut viewers = camera.stream().demand();
+    let stop = camera.stop().clone();
+    let mut wish = Wish { viewers: camera.stream().demand(), demand: camera.demand() };
     let mut orders = camera.orders();
     loop {
         if !orders.borrow_and_update().on {
@@ -72,15 +68,14 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand
                 () = switched(&mut orders, true) => {}
             }
         }
-        if demand.on_demand && *viewers.borrow_and_update() == 0 {
+        if !wish.is_now() {
             camera.set_state(State::Idle);
             backoff.reset();
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = switched(&mut orders, false) => continue,
-            () = wanted(&mut viewers), if demand.on_demand => {}
-            () = std::future::ready(()), if !demand.on_demand => {}
+            () = wish.wanted() => {}
         }
         // What was set before the start is obeyed by it.
         if !orders.borrow_and_update().on {
@@ -90,7 +85,7 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand
         let started = Instant::now();
         let before = camera.stream().snapshot().units;
         let name = camera.stream().name();
-        match run_once(&camera, source.as_ref(), demand, &stop, (&mut viewers, &mut orders)).await {
+        match run_once(&camera, source.as_ref(), &stop, (&mut wish, &mut orders)).await {
             Ended::Shutdown => return,
             Ended::Unwanted => info!(stream = %name, "nobody watches any more: source stopped"),
             Ended::Ordered => {
@@ -113,7 +108,7 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                     () = changed(&mut orders) => {}
-                    () = unwanted(&mut viewers, demand.linger), if demand.on_demand => {}
+                    () = wish.unwanted() => {}
                 }
             }
         }
@@ -123,9 +118,8 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>, demand: Demand
 async fn run_once(
     camera: &Camera,
     source: &dyn Source,
-    demand: Demand,
     stop: &CancellationToken,
-    (viewers, orders): (&mut watch::Receiver<usize>, &mut watch::Receiver<Orders>),
+    (wish, orders): (&mut Wish, &mut watch::Receiver<Orders>),
 ) -> Ended {
     let publisher = match camera.stream().publish() {
         Ok(publisher) => publisher,
@@ -139,7 +133,7 @@ async fn run_once(
             let reason = result.map_or_else(|e| e.to_string(), |()| "the source ended".to_owned());
             return if stop.is_cancelled() { Ended::Shutdown } else { Ended::Failed(reason) };
         }
-        () = unwanted(viewers, demand.linger), if demand.on_demand => Ended::Unwanted,
+        () = wish.unwanted() => Ended::Unwanted,
         () = changed(orders) => Ended::Ordered,
         () = stop.cancelled() => Ended::Shutdown,
     };
@@ -177,23 +171,47 @@ async fn changed(orders: &mut watch::Receiver<Orders>) {
     }
 }
 
-/// Until somebody watches.
-async fn wanted(viewers: &mut watch::Receiver<usize>) {
-    // The sender lives in the stream, which the camera holds; were it gone, nobody could ever watch.
-    if viewers.wait_for(|count| *count > 0).await.is_err() {
-        std::future::pending::<()>().await;
-    }
+/// Whether the source should run, by who watches and what is configured; either may change at any time.
+struct Wish {
+    viewers: watch::Receiver<usize>,
+    demand: watch::Receiver<Demand>,
 }
 
-/// Until nobody has watched for `linger`.
-async fn unwanted(viewers: &mut watch::Receiver<usize>, linger: Duration) {
-    loop {
-        if viewers.wait_for(|count| *count == 0).await.is_err() {
-            return;
+impl Wish {
+    fn is_now(&self) -> bool {
+        !self.demand.borrow().on_demand || *self.viewers.borrow() > 0
+    }
+
+    /// Until the source should run.
+    async fn wanted(&mut self) {
+        while !self.is_now() {
+            self.changed().await;
         }
-        tokio::select! {
-            () = tokio::time::sleep(linger) => return,
-            _ = viewers.wait_for(|count| *count > 0) => {}
+    }
+
+    /// Until it has been of no use for the linger.
+    async fn unwanted(&mut self) {
+        loop {
+            if self.is_now() {
+                self.changed().await;
+                continue;
+            }
+            let linger = self.demand.borrow().linger;
+            tokio::select! {
+                () = tokio::time::sleep(linger) => return,
+                () = self.changed() => {}
+            }
+        }
+    }
+
+    async fn changed(&mut self) {
+        let changed = tokio::select! {
+            changed = self.viewers.changed() => changed,
+            changed = self.demand.changed() => changed,
+        };
+        // The senders live in the camera, which whoever asks holds; were they gone, nothing could change any more.
+        if changed.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -37,8 +37,9 @@ pub struct Groups {
     by_key: Mutex<HashMap<Key, Vec<Weak<Group>>>>,
 }
 
-/// Stream and packaging.
-type Key = (String, String);
+/// Stream and packaging. The stream's address in memory, since one may come after another by the same name; a living group holds its
+/// stream, so no other can have that address.
+type Key = (usize, String);
 
 /// A viewer's place in a group; the group ends with the last one.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Groups {
         tasks: &Tasks,
     ) -> Arc<Group> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = by_key.entry((subscription.stream().name().to_string(), key.to_owned())).or_default();
+        let groups = by_key.entry((Arc::as_ptr(subscription.stream()).addr(), key.to_owned())).or_default();
         groups.retain(|group| group.strong_count() > 0);
         let roomy = groups.iter().filter(|group| group.strong_count() < MAX_MEMBERS).find_map(Weak::upgrade);
         if let Some(group) = roomy {

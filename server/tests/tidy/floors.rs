@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["error", "telemetry", "metrics"],
     &["net", "config", "controls", "auth"],
     &["endpoint", "supervise"],
-    &["config::plan", "ws", "ingest"],
+    &["config::plan", "roster", "ws", "ingest"],
     &["endpoints", "http"],
     &["app"],
     &["cli"],

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use encode::{EncodeError, H264Decoder, H264Encoder, H264EncoderConfig};
@@ -35,7 +35,7 @@ const DISTANCES: usize = 5;
 /// The renditions that were ever asked for, by stream.
 #[derive(Debug, Default)]
 pub(super) struct Renditions {
-    made: Mutex<HashMap<StreamName, Arc<Stream>>>,
+    made: Mutex<HashMap<StreamName, Weak<Camera>>>,
 }
 
 impl Renditions {
@@ -43,21 +43,22 @@ impl Renditions {
     pub(super) fn intra_only(&self, camera: &Arc<Camera>, context: &Context) -> Arc<Stream> {
         let origin = camera.stream();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stream) = made.get(origin.name()) {
-            return Arc::clone(stream);
+        let known = made.get(origin.name()).and_then(Weak::upgrade);
+        if let Some(rendition) = known.filter(|rendition| !rendition.stop().is_cancelled()) {
+            return Arc::clone(rendition.stream());
         }
         let source = IntraOnly { origin: Arc::clone(origin) };
         let name = StreamName::new(&format!("{}@intra", origin.name()));
         let added = name.map_err(|e| e.to_string()).and_then(|name| {
-            context.cameras.add(name, Some(source.label()), true).map_err(|e| e.to_string())
+            context.cameras.add_made_from(camera, name, source.label()).map_err(|e| e.to_string())
         });
         match added {
             Ok(rendition) => {
                 let stream = Arc::clone(rendition.stream());
-                made.insert(origin.name().clone(), Arc::clone(&stream));
-                let demand = Demand { on_demand: true, linger: LINGER };
-                let work = supervise(rendition, Arc::new(source), demand, context.stop.clone());
-                context.tasks.spawn("source", work);
+                made.retain(|_, rendition| rendition.strong_count() > 0);
+                made.insert(origin.name().clone(), Arc::downgrade(&rendition));
+                rendition.set_demand(Demand { on_demand: true, linger: LINGER });
+                context.tasks.spawn("source", supervise(rendition, Arc::new(source)));
                 stream
             }
             Err(reason) => {

@@ -1,0 +1,161 @@
+//! One set of streams becomes another: whoever watches a stream that stays notices nothing.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firstlight::config::file::Text;
+use firstlight::config::plan::{self, StreamPlan};
+use firstlight::endpoints::ENDPOINTS;
+use firstlight::roster::{Change, Roster};
+use firstlight::supervise::cameras::Cameras;
+use firstlight::supervise::tasks::Tasks;
+use hub::{LagPolicy, Next, Reason, Stream, StreamName, Subscription};
+use media::AccessUnit;
+use tokio_util::sync::CancellationToken;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const SMALL: &str = "source = { test = { width = 64, height = 64, fps = 30, audio = false } }";
+
+struct Lab {
+    cameras: Arc<Cameras>,
+    tasks: Tasks,
+    stop: CancellationToken,
+    roster: Roster,
+}
+
+fn streams(toml: &str) -> Vec<StreamPlan> {
+    let text = Text { origin: "test.toml".to_owned(), toml: toml.to_owned() };
+    let (streams, errors) = plan::streams(&text, ENDPOINTS).unwrap();
+    assert_eq!(errors, []);
+    streams
+}
+
+impl Lab {
+    fn with(toml: &str) -> Self {
+        let (tasks, stop) = (Tasks::default(), CancellationToken::new());
+        let cameras = Arc::new(Cameras::new(stop.clone()));
+        let roster = Roster::new(Arc::clone(&cameras), tasks.clone(), streams(toml));
+        Self { cameras, tasks, stop, roster }
+    }
+
+    fn turn_into(&self, toml: &str) -> Vec<Change> {
+        self.roster.turn_into(streams(toml))
+    }
+
+    fn stream(&self, name: &str) -> Arc<Stream> {
+        Arc::clone(self.cameras.get(name).unwrap().stream())
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.join(LIMIT).await.unwrap();
+    }
+}
+
+async fn next(viewer: &mut Subscription<AccessUnit>) -> Next<AccessUnit> {
+    tokio::time::timeout(LIMIT, viewer.next()).await.expect("something comes")
+}
+
+async fn picture(viewer: &mut Subscription<AccessUnit>) {
+    assert!(matches!(next(viewer).await, Next::Item(_)));
+}
+
+/// Until the stream is closed, and why.
+async fn end_of(viewer: &mut Subscription<AccessUnit>) -> Reason {
+    loop {
+        if let Next::Closed(reason) = next(viewer).await {
+            return reason;
+        }
+    }
+}
+
+fn name(text: &str) -> StreamName {
+    StreamName::new(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_that_stays_goes_on_while_another_is_removed_and_a_third_comes() {
+    let lab = Lab::with(&format!("[streams.stays]\n{SMALL}\n[streams.goes]\n{SMALL}\n"));
+    let (stays, goes) = (lab.stream("stays"), lab.stream("goes"));
+    let mut watching = stays.subscribe(LagPolicy::default());
+    let mut losing = goes.subscribe(LagPolicy::default());
+    picture(&mut watching).await;
+    picture(&mut losing).await;
+
+    let changes = lab.turn_into(&format!("[streams.new]\n{SMALL}\n[streams.stays]\n{SMALL}\n"));
+
+    assert_eq!(changes, [Change::Remove(name("goes")), Change::Add(name("new"))]);
+    assert_eq!(end_of(&mut losing).await, Reason::Removed);
+    assert!(lab.cameras.get("goes").is_none());
+    assert!(Arc::ptr_eq(&lab.stream("stays"), &stays));
+    for _ in 0..30 {
+        picture(&mut watching).await;
+    }
+    assert_eq!(lab.cameras.get("stays").unwrap().starts(), 1);
+    picture(&mut lab.stream("new").subscribe(LagPolicy::default())).await;
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_with_another_source_is_another_stream_by_the_same_name() {
+    let lab = Lab::with(&format!("[streams.front]\n{SMALL}\n"));
+    let old = lab.stream("front");
+    let mut viewer = old.subscribe(LagPolicy::default());
+    picture(&mut viewer).await;
+
+    let changes = lab.turn_into("[streams.front]\nsource = { test = { width = 128, height = 64 } }\n");
+
+    assert_eq!(changes, [Change::Replace(name("front"))]);
+    assert_eq!(end_of(&mut viewer).await, Reason::Removed);
+    let new = lab.stream("front");
+    assert!(!Arc::ptr_eq(&new, &old));
+    picture(&mut new.subscribe(LagPolicy::default())).await;
+    let widths: Vec<_> =
+        new.snapshot().tracks.iter().filter_map(|track| track.parameters.dimensions()).collect();
+    assert_eq!(widths, [(128, 64)]);
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn only_when_a_source_runs_can_change_under_those_who_watch() {
+    let lab = Lab::with(&format!("[streams.front]\n{SMALL}\nlinger = \"1h\"\n"));
+    let mut viewer = lab.stream("front").subscribe(LagPolicy::default());
+    picture(&mut viewer).await;
+
+    let changes = lab.turn_into(&format!("[streams.front]\n{SMALL}\nlinger = \"10ms\"\n"));
+
+    assert_eq!(changes, [Change::Retune(name("front"))]);
+    picture(&mut viewer).await;
+    drop(viewer);
+    let camera = lab.cameras.get("front").unwrap();
+    assert_eq!(camera.starts(), 1);
+    let idle = async {
+        while camera.state().name() != "idle" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, idle).await.expect("it stops after the new linger, not the old one");
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn what_is_made_from_a_stream_goes_with_it() {
+    let lab = Lab::with("[streams.front]\n");
+    let camera = lab.cameras.get("front").unwrap();
+    let made = lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
+    let mut viewer = made.stream().subscribe(LagPolicy::default());
+
+    lab.turn_into("");
+
+    assert_eq!(end_of(&mut viewer).await, Reason::Removed);
+    assert!(lab.cameras.get("front@small").is_none());
+    let late = lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
+    assert_eq!(end_of(&mut late.stream().subscribe(LagPolicy::default())).await, Reason::Removed);
+    assert!(lab.cameras.get("front@small").is_none());
+    lab.turn_into("[streams.front]\n");
+    let camera = lab.cameras.get("front").unwrap();
+    lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
+    lab.end().await;
+}
