@@ -81,6 +81,14 @@ pub fn timescales(init: &[u8]) -> Vec<u32> {
         .collect()
 }
 
+/// Width and height that an init segment's first track is shown in.
+pub fn dimensions(init: &[u8]) -> (u32, u32) {
+    let header = find(init, &["moov", "trak", "tkhd"]).expect("an init segment has a track");
+    let (_, sides) = header.split_at(header.len() - 8);
+    let side = |at: usize| u32::from_be_bytes(sides[at..at + 4].try_into().expect("four bytes")) >> 16;
+    (side(0), side(4))
+}
+
 /// Reads a message that is exactly one `moof` and one `mdat`.
 pub fn fragment(message: &[u8]) -> Fragment {
     let all = boxes(message);

@@ -49,3 +49,30 @@ pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Respons
     response.body = body.to_owned();
     response
 }
+
+/// Any request with a body, sent whole.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Response {
+    let mut socket = TcpStream::connect(address).expect("the server listens");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a timeout");
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    socket.write_all(&[format!("{head}\r\n").as_bytes(), body].concat()).expect("the server reads");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).expect("the server answers");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    let mut response = Response::parse_head(head).expect("the answer is HTTP");
+    response.body = body.to_owned();
+    response
+}

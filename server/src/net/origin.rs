@@ -19,12 +19,20 @@ impl OriginPolicy {
 
     /// Whether a request with these headers may connect. Programs that are no browsers send no `Origin`.
     pub fn allows(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
-        let Ok(origin) = origin.to_str() else { return false };
+        !headers.contains_key(header::ORIGIN)
+            || self.trusts(headers)
+            || self.allowed.iter().any(|allowed| allowed == "*")
+    }
+
+    /// Whether it comes from a page of ours, or of one that is listed by name.
+    pub fn trusts(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+            return false;
+        };
         let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
         let own = is_local_name(host)
             && origin.split_once("://").is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(host));
-        own || self.allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+        own || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
     /// The `Access-Control-Allow-Origin` to answer, if the request's origin is allowed from elsewhere.
@@ -93,6 +101,9 @@ mod tests {
         let policy = OriginPolicy::new(vec!["https://shop.example".to_owned()]);
         assert!(policy.allows(&headers("cam:8080", Some("https://shop.example"))));
         assert!(!policy.allows(&headers("cam:8080", Some("https://shop.example.evil"))));
-        assert!(OriginPolicy::new(vec!["*".to_owned()]).allows(&headers("cam", Some("http://any"))));
+        let all = OriginPolicy::new(vec!["*".to_owned()]);
+        assert!(all.allows(&headers("cam", Some("http://any"))));
+        assert!(policy.trusts(&headers("cam:8080", Some("https://shop.example"))));
+        assert!(!all.trusts(&headers("cam", Some("http://any"))) && !all.trusts(&headers("cam", None)));
     }
 }

@@ -1,0 +1,91 @@
+//! `…/video`: the socket that Robopipe's players play.
+//!
+//! It owns no media logic: it finds the stream, learns what the format must know before the first picture, and hands the viewer over.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use container::{Format, FormatOptions};
+use hub::LagPolicy;
+use tokio::net::TcpStream;
+
+use super::call::Call;
+use super::errors::Failure;
+use super::{Face, rendition};
+use crate::controls::Control;
+use crate::supervise::cameras::Camera;
+use crate::ws::{Manners, handshake};
+
+/// As the list of viewers names this format.
+pub(super) const FORMAT: &str = "robopipe";
+/// The old player appends the init segment and drops what comes while that is digested.
+const INIT_PAUSE: Duration = Duration::from_millis(20);
+/// As every WebSocket output.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A viewer of a camera that shows nothing is let go after this; players come again.
+const FIRST_PICTURE: Duration = Duration::from_secs(60);
+
+/// Opens the socket.
+pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failure> {
+    // A player cannot read an answer: one for a name that cannot be is the same to it as any other.
+    let Ok(camera) = call.active_stream(&face.context.cameras) else { return Err(Failure::Missing) };
+    let admission = match face.context.audience.admit(&camera, FORMAT, call.request.extensions()) {
+        Ok(admission) => admission,
+        Err(refusal) => return Ok(refusal.into_response()),
+    };
+    let policy = face.cors.policy(call.request.headers());
+    let (response, upgrade) = match handshake::accept(call.request, policy) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return Ok(refusal),
+    };
+    let tasks = face.context.tasks.clone();
+    tasks.spawn("robopipe-viewer", async move {
+        let Some(connection) = upgrade.connection().await else { return };
+        // The format counts time in pictures, so it must know how many make a second before the first.
+        let seen = tokio::select! {
+            seen = rendition::look(camera.stream()) => seen,
+            () = gone(&connection.io) => return,
+            () = admission.door().cancelled() => return,
+            () = tokio::time::sleep(FIRST_PICTURE) => return,
+        };
+        let Some(seen) = seen else { return };
+        let stream = if face.settings.intra_only && !seen.intra_only {
+            face.renditions.intra_only(&camera, &face.context)
+        } else {
+            Arc::clone(camera.stream())
+        };
+        // What was seen may be pictures from before the pace was set anew.
+        let frame_rate = face.settings.fps.or_else(|| set_pace(&camera)).unwrap_or(seen.frame_rate);
+        let format = Format::Robopipe { frame_rate };
+        let options = FormatOptions { audio: false, ..FormatOptions::default() };
+        let manners =
+            Manners { control: false, init_pause: INIT_PAUSE, cushion: None, send_timeout: SEND_TIMEOUT };
+        let session = face.viewers.serve(
+            connection,
+            &stream,
+            (format, options),
+            LagPolicy::default(),
+            manners,
+            admission,
+        );
+        drop((seen, stream, camera, face));
+        session.await;
+    });
+    Ok(response)
+}
+
+/// Pictures a second, if the source has a dial for that.
+fn set_pace(camera: &Camera) -> Option<NonZeroU32> {
+    let dial = camera.dials().into_iter().find(|dial| dial.control == Control::FrameRate)?;
+    NonZeroU32::new(dial.value.round() as u32)
+}
+
+/// Until the peer has closed the connection.
+async fn gone(io: &TcpStream) {
+    // Bytes that wait hide the end behind them; these viewers have nothing to say, so there are none, mostly.
+    while !matches!(io.peek(&mut [0]).await, Ok(0) | Err(_)) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
