@@ -241,11 +241,7 @@ fn control_sets_what_the_camera_has_and_takes_the_whole_object_back() {
     assert_eq!(status, 200);
     assert_eq!(object.as_object().unwrap().len(), 15);
     assert_eq!((&object["sensitivity_iso"], &object["focus"]), (&json!(850), &Value::Null));
-    assert_eq!(
-        call(&server, "POST", &control, object.clone()),
-        (200, object),
-        "Studio posts all of it"
-    );
+    assert_eq!(call(&server, "POST", &control, object.clone()), (200, object), "Studio posts all of it");
 
     let (status, set) = call(&server, "POST", &control, json!({ "contrast": 3, "brightness": null }));
     assert_eq!((status, &set["contrast"], &set["brightness"]), (200, &json!(3), &json!(0)));

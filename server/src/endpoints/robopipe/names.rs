@@ -81,9 +81,11 @@ mod tests {
     fn cameras(names: &[&str]) -> Cameras {
         let cameras = Cameras::default();
         for name in names {
-            cameras.add(name.parse().unwrap(), None, false).unwrap();
+            cameras.add(name.parse().unwrap(), None).unwrap();
         }
-        cameras.add("OAK1/CAM_B@intra".parse().unwrap(), None, true).unwrap();
+        let origin = cameras.add("OAK1/CAM_H".parse().unwrap(), None).unwrap();
+        let made = "OAK1/CAM_H@intra".parse().unwrap();
+        cameras.add_made_from(&origin, made, "made from it".to_owned()).unwrap();
         cameras
     }
 
@@ -94,14 +96,17 @@ mod tests {
             .iter()
             .map(|s| format!("{} {} {}", s.mxid, s.name, s.camera.stream().name()))
             .collect();
-        assert_eq!(listed, ["OAK1 CAM_A OAK1", "OAK1 CAM_B OAK1/CAM_B", "front CAM_A front/CAM_A"]);
+        assert_eq!(
+            listed,
+            ["OAK1 CAM_A OAK1", "OAK1 CAM_B OAK1/CAM_B", "OAK1 CAM_H OAK1/CAM_H", "front CAM_A front/CAM_A"]
+        );
         for sensor in all(&cameras) {
             let found = find(&cameras, &sensor.mxid, &sensor.name).unwrap();
             assert!(Arc::ptr_eq(&found, &sensor.camera));
         }
         assert!(find(&cameras, "a/b", "c").is_none());
         assert!(find(&cameras, "OAK1", "CAM_C").is_none());
-        assert!(find(&cameras, "OAK1", "CAM_B@intra").is_none(), "a rendition is no sensor");
+        assert!(find(&cameras, "OAK1", "CAM_H@intra").is_none(), "a rendition is no sensor");
     }
 
     #[test]
