@@ -19,6 +19,7 @@ use crate::http::router::Routes;
 use crate::net::listen;
 use crate::net::notify::Notify;
 use crate::roster::Roster;
+use crate::still::Stills;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::Cameras;
 use crate::supervise::tasks::Tasks;
@@ -57,6 +58,7 @@ impl App {
             guard: Arc::default(),
             audience: Audience::default(),
             metrics: Arc::default(),
+            stills: Stills::default(),
         };
         let roster = Arc::new(Roster::new(Arc::clone(&context.cameras), context.tasks.clone(), plan.streams));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();

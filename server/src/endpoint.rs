@@ -20,6 +20,7 @@ use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
 use crate::metrics::Metrics;
 use crate::net::origin::OriginPolicy;
+use crate::still::Stills;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::tasks::Tasks;
@@ -79,6 +80,8 @@ pub struct Context {
     pub audience: Audience,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Single pictures.
+    pub stills: Stills,
 }
 
 /// What an endpoint adds to the server.

@@ -90,3 +90,9 @@ pub enum StartError {
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),
 }
+
+/// An error with what caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -2,7 +2,7 @@
 //!
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
 //! Inside it, again floors: `error`, `telemetry`, `metrics` ← `config` (but `plan`), `controls`, `net`, `auth` ←
-//! `endpoint`, `supervise` ←
+//! `endpoint`, `supervise`, `still` ←
 //! `config::plan`, `roster`, `ws`, `ingest` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod net;
 pub mod roster;
+pub mod still;
 pub mod supervise;
 pub mod telemetry;
 pub mod ws;

@@ -11,8 +11,10 @@ pub struct Response {
     pub status: u16,
     /// Header lines, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Body.
+    /// Body, as far as it is text.
     pub body: String,
+    /// Body.
+    pub bytes: Vec<u8>,
 }
 
 impl Response {
@@ -23,7 +25,12 @@ impl Response {
         let header = |line: &str| {
             line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         };
-        Some(Self { status, headers: lines.filter_map(header).collect(), body: String::new() })
+        Some(Self {
+            status,
+            headers: lines.filter_map(header).collect(),
+            body: String::new(),
+            bytes: Vec::new(),
+        })
     }
 
     /// The first header of that name (in lower case).
@@ -43,10 +50,11 @@ pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Respons
     socket.write_all(format!("{request}\r\n").as_bytes()).expect("the server reads");
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).expect("the server answers");
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    let mut response = Response::parse_head(head).expect("the answer is HTTP");
-    response.body = body.to_owned();
+    let end = answer.windows(4).position(|at| at == b"\r\n\r\n").expect("an answer has a head");
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let mut response = Response::parse_head(&head).expect("the answer is HTTP");
+    response.bytes = answer.split_off(end + 4);
+    response.body = String::from_utf8_lossy(&response.bytes).into_owned();
     response
 }
 

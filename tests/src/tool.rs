@@ -61,6 +61,14 @@ pub fn presentation_times(format: &str, bytes: &[u8]) -> Vec<f64> {
     lines.lines().filter_map(|line| line.trim_end_matches(',').parse().ok()).collect()
 }
 
+/// What ffprobe says of these entries (`stream=width,height`) of a file, the values joined by commas.
+pub fn probe(bytes: &[u8], entries: &str) -> String {
+    let arguments = ["-v", "error", "-show_entries", entries, "-of", "csv=p=0", "-i", "-"];
+    let (lines, errors) = run("ffprobe", &arguments, bytes);
+    assert_eq!(errors, "", "ffprobe complains");
+    lines.trim().to_owned()
+}
+
 /// Runs a program to its end; gives its output and what it complained of.
 pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> (String, String) {
     let mut child = Command::new(program)

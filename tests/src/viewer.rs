@@ -53,7 +53,7 @@ impl Viewer {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         socket.write_all(format!("{request}\r\n").as_bytes()).expect("the server reads");
-        let response = Response { status: 0, headers: Vec::new(), body: String::new() };
+        let response = Response { status: 0, headers: Vec::new(), body: String::new(), bytes: Vec::new() };
         let mut viewer = Self { socket, buffer: Vec::new(), response };
         let end = Instant::now() + PATIENCE;
         let head = loop {

@@ -73,6 +73,14 @@ pub enum EncodeError {
         /// What the library says.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A still could not be written.
+    #[error("{format} encoding failed")]
+    Still {
+        /// The format's name.
+        format: &'static str,
+        /// What the library says.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The encoder produced parameter sets that cannot be read.
     #[error("unreadable parameter sets from the encoder")]
     ParameterSets(#[from] CodecError),

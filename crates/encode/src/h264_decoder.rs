@@ -82,6 +82,21 @@ impl H264Decoder {
         }
     }
 
+    /// The last picture of what was decoded, if it is still held back to be shown after others; call it when no unit will follow.
+    ///
+    /// # Errors
+    /// [`EncodeError::Library`] when OpenH264 fails.
+    pub fn finish(&mut self) -> Result<Option<&Picture>, EncodeError> {
+        let held = self.decoder.flush_remaining().map_err(|e| EncodeError::Library {
+            codec: Codec::H264,
+            action: "decoding",
+            source: Box::new(e),
+        })?;
+        let Some(last) = held.last() else { return Ok(None) };
+        copy(last, &mut self.picture)?;
+        Ok(self.picture.as_ref())
+    }
+
     /// Fills `byte_stream` with the unit in Annex B, parameter sets first where they are needed.
     fn byte_stream_of(
         &mut self,

@@ -1,6 +1,6 @@
-//! Encoders and decoders that run in process: pictures and sound to access units and back.
+//! Encoders and decoders that run in process: pictures and sound to access units and back, pictures to stills.
 //!
-//! The C libraries behind them (OpenH264, libopus) are reached through the safe interfaces of their crates, but for one option (`quiet`); AAC is pure
+//! The C libraries behind them (OpenH264, libopus, libjpeg-turbo) are reached through the safe interfaces of their crates, but for one option (`quiet`); AAC is pure
 //! Rust. Everything here is a plain function of its input: a picture or samples with their time go in, units come out of the same
 //! call, and time is always the caller's.
 //!
@@ -9,18 +9,25 @@
 //! OpenH264 codes one slice per picture, so one encoder uses one core; to use more, run more encoders.
 
 mod aac;
+mod colour;
 mod error;
 mod h264_decoder;
 mod h264_encoder;
+mod jpeg;
 mod opus;
 mod pcm;
 mod picture;
+mod png;
 mod quiet;
+mod scale;
 
 pub use aac::{AacEncoder, AacEncoderConfig};
 pub use error::EncodeError;
 pub use h264_decoder::H264Decoder;
 pub use h264_encoder::{H264Encoder, H264EncoderConfig};
+pub use jpeg::JpegEncoder;
 pub use opus::{OpusEncoder, OpusEncoderConfig};
 pub use pcm::Pcm;
 pub use picture::{Picture, PlanesMut};
+pub use png::encode_png;
+pub use scale::Scaler;

@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // a test needs some instant to count from
 
 mod fanout;
+mod hold;
 mod name;
 mod packaging;
 mod publisher;
@@ -21,6 +22,7 @@ mod stream;
 mod subscription;
 mod timeline;
 
+pub use hold::Hold;
 pub use name::{NameError, StreamName};
 pub use packaging::PackagingKey;
 pub use publisher::{PublishError, Publisher};

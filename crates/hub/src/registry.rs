@@ -10,7 +10,13 @@ use crate::{Reason, RingLimits, Stream, StreamName};
 /// The streams of one server. Cheap to share: keep it in an `Arc`.
 #[derive(Debug, Default)]
 pub struct Hub {
-    streams: Mutex<BTreeMap<StreamName, Arc<Stream>>>,
+    streams: Arc<Streams>,
+}
+
+/// The streams by name; each of them knows it, weakly.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    by_name: Mutex<BTreeMap<StreamName, Arc<Stream>>>,
 }
 
 /// Why a stream could not be made.
@@ -27,30 +33,30 @@ impl Hub {
     /// # Errors
     /// [`HubError::Exists`] if the name is taken.
     pub fn create(&self, name: StreamName, limits: RingLimits) -> Result<Arc<Stream>, HubError> {
-        let mut streams = self.lock();
+        let mut streams = self.streams.lock();
         if streams.contains_key(&name) {
             return Err(HubError::Exists(name));
         }
-        let stream = Stream::new(name.clone(), limits);
+        let stream = Stream::new(name.clone(), limits, Arc::downgrade(&self.streams));
         streams.insert(name, Arc::clone(&stream));
         Ok(stream)
     }
 
     /// Forgets a stream and closes it for its readers.
     pub fn remove(&self, name: &str, reason: Reason) -> Option<Arc<Stream>> {
-        let stream = self.lock().remove(name)?;
+        let stream = self.streams.lock().remove(name)?;
         stream.close(reason);
         Some(stream)
     }
 
     /// The stream of that name.
     pub fn get(&self, name: &str) -> Option<Arc<Stream>> {
-        self.lock().get(name).cloned()
+        self.streams.get(name)
     }
 
     /// All streams, by name.
     pub fn list(&self) -> Vec<Arc<Stream>> {
-        self.lock().values().cloned().collect()
+        self.streams.lock().values().cloned().collect()
     }
 
     /// Closes every stream for its readers.
@@ -59,9 +65,15 @@ impl Hub {
             stream.close(reason);
         }
     }
+}
+
+impl Streams {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Stream>> {
+        self.lock().get(name).cloned()
+    }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<StreamName, Arc<Stream>>> {
         // The map is valid after every statement that changes it, so a panic elsewhere leaves nothing half done.
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Not here: starting and stopping the source (the server's supervisor watches [`Stream::demand`]).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,12 @@ use tokio::sync::watch;
 
 use crate::fanout::Fanout;
 use crate::packaging::Packaging;
+use crate::registry::Streams;
 use crate::subscription::Place;
 use crate::timeline::Timeline;
-use crate::{LagPolicy, PackagingKey, PublishError, Publisher, Reason, RingLimits, StreamName, Subscription};
+use crate::{
+    Hold, LagPolicy, PackagingKey, PublishError, Publisher, Reason, RingLimits, StreamName, Subscription,
+};
 
 /// A joiner who would start further behind the newest unit than this asks the source for a keyframe.
 const JOIN_LAG: Duration = Duration::from_millis(500);
@@ -29,6 +32,7 @@ const KEYFRAME_SPACING: Duration = Duration::from_millis(300);
 pub struct Stream {
     name: StreamName,
     limits: RingLimits,
+    siblings: Weak<Streams>,
     demand: watch::Sender<usize>,
     state: Mutex<State>,
 }
@@ -106,10 +110,11 @@ pub struct PackagingSnapshot {
 }
 
 impl Stream {
-    pub(crate) fn new(name: StreamName, limits: RingLimits) -> Arc<Self> {
+    pub(crate) fn new(name: StreamName, limits: RingLimits, siblings: Weak<Streams>) -> Arc<Self> {
         Arc::new(Self {
             name,
             limits,
+            siblings,
             demand: watch::Sender::new(0),
             state: Mutex::new(State {
                 tracks: Vec::new(),
@@ -131,6 +136,11 @@ impl Stream {
     /// Its name.
     pub fn name(&self) -> &StreamName {
         &self.name
+    }
+
+    /// Another stream of the same hub, as it is now: for a source that is made from it.
+    pub fn sibling(&self, name: &StreamName) -> Option<Arc<Self>> {
+        self.siblings.upgrade()?.get(name.as_str())
     }
 
     /// How many subscriptions exist, to be watched by whoever starts and stops the source.
@@ -160,6 +170,20 @@ impl Stream {
         let number = state.publishers;
         drop(state);
         Ok(Publisher::new(Arc::clone(self), number))
+    }
+
+    /// Watches without reading.
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        Hold::new(Arc::clone(self))
+    }
+
+    /// The newest random access point of the present publisher's video, and its number among all there were: it differs where the unit does.
+    pub fn newest_keyframe(&self) -> Option<(u64, AccessUnit)> {
+        let state = self.lock();
+        let live = state.publisher.is_some() && !state.gated;
+        let unit =
+            state.units.ring.last_join().filter(|_| live).and_then(|join| state.units.ring.get(join))?;
+        (unit.track.kind() == MediaKind::Video).then(|| (state.counters.keyframes, unit.clone()))
     }
 
     /// Reads access units, starting at the last random access point.
@@ -305,6 +329,13 @@ impl Stream {
             self.demand.send_modify(|count| *count -= 1);
         }
         self.forget_if_abandoned(&mut self.lock());
+    }
+
+    pub(crate) fn held(&self, begins: bool) {
+        self.demand.send_modify(|count| if begins { *count += 1 } else { *count -= 1 });
+        if !begins {
+            self.forget_if_abandoned(&mut self.lock());
+        }
     }
 
     /// Without publisher and without reader nobody will ever read what is kept.

@@ -6,6 +6,7 @@ pub mod exec;
 pub mod file;
 pub mod pages;
 pub mod robopipe;
+pub mod snapshot;
 pub mod tcp;
 pub mod tcp_listen;
 pub mod test;
@@ -22,5 +23,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &file::File,
     &websocket::WebSocket,
     &robopipe::Robopipe,
+    &snapshot::Snapshot,
     &pages::Pages,
 ];

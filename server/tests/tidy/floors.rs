@@ -6,7 +6,7 @@ use crate::tree::{File, code, files, none};
 const FLOORS: &[&[&str]] = &[
     &["error", "telemetry", "metrics"],
     &["net", "config", "controls", "auth"],
-    &["endpoint", "supervise"],
+    &["endpoint", "supervise", "still"],
     &["config::plan", "roster", "ws", "ingest"],
     &["endpoints", "http"],
     &["app"],

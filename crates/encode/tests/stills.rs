@@ -1,0 +1,70 @@
+//! Still pictures against ffmpeg.
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod support;
+
+use encode::{H264Decoder, H264EncoderConfig, JpegEncoder, Picture, Scaler, encode_png};
+use support::{encode_scene, ffmpeg, paint, psnr};
+
+/// Colours far from grey, so that a wrong matrix or range shows.
+fn scene() -> Picture {
+    let mut picture = Picture::new(320, 240).unwrap();
+    paint(&mut picture, 5);
+    let planes = picture.planes_mut();
+    for (at, (u, v)) in planes.u.iter_mut().zip(planes.v.iter_mut()).enumerate() {
+        (*u, *v) = if at % 160 < 80 { (100, 170) } else { (160, 100) };
+    }
+    picture
+}
+
+/// What ffmpeg sees in the file, in a picture's own colours.
+fn read(file: &[u8], format: &str) -> Vec<u8> {
+    let to_video = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p";
+    ffmpeg(&["-f", format, "-i", "-", "-vf", to_video, "-f", "rawvideo", "-"], file)
+}
+
+#[test]
+fn a_jpeg_has_the_picture_s_colours() {
+    let picture = scene();
+    let file = JpegEncoder::new(95).unwrap().encode(&picture).unwrap();
+    let seen = read(&file, "jpeg_pipe");
+    assert!(psnr(&seen, picture.as_i420()) > 35.0, "{}", psnr(&seen, picture.as_i420()));
+}
+
+#[test]
+fn a_png_has_the_picture_s_colours() {
+    let picture = scene();
+    let seen = read(&encode_png(&picture).unwrap(), "png_pipe");
+    assert!(psnr(&seen, picture.as_i420()) > 35.0, "{}", psnr(&seen, picture.as_i420()));
+}
+
+#[test]
+fn a_quality_that_is_none_is_refused_in_words() {
+    assert_eq!(
+        JpegEncoder::new(0).unwrap_err().to_string(),
+        "quality 0 is not possible: it must be within 1 and 100"
+    );
+}
+
+#[test]
+fn a_smaller_picture_is_what_ffmpeg_makes_of_it() {
+    let picture = scene();
+    let mut scaler = Scaler::new((320, 240), (160, 120)).unwrap();
+    let small = scaler.scale(&picture).unwrap();
+    let input = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "320x240", "-i", "-"];
+    let output = ["-vf", "scale=160:120:flags=area", "-f", "rawvideo", "-"];
+    let seen = ffmpeg(&[&input[..], &output[..]].concat(), picture.as_i420());
+    assert!(psnr(&seen, small.as_i420()) > 40.0, "{}", psnr(&seen, small.as_i420()));
+}
+
+#[test]
+fn one_keyframe_is_enough_for_a_picture() {
+    let units = encode_scene(
+        &H264EncoderConfig { width: 320, height: 240, ..H264EncoderConfig::default() },
+        1,
+        |_, _| {},
+    );
+    let mut decoder = H264Decoder::new().unwrap();
+    let shown = decoder.decode(&units[0]).unwrap().is_some();
+    assert!(shown || decoder.finish().unwrap().is_some());
+}
