@@ -20,7 +20,7 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        let camera = Cameras::default().add("front".parse().unwrap(), Some("lab".to_owned()), false).unwrap();
+        let camera = Cameras::default().add("front".parse().unwrap(), Some("lab".to_owned())).unwrap();
         let publisher = camera.stream().publish().unwrap();
         let config = H264EncoderConfig { width: 640, height: 360, gop: 1, ..H264EncoderConfig::default() };
         Self { camera, publisher, encoder: H264Encoder::new(&config).unwrap(), pictures: 0 }

@@ -48,14 +48,7 @@ pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Respons
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     socket.write_all(format!("{request}\r\n").as_bytes()).expect("the server reads");
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).expect("the server answers");
-    let end = answer.windows(4).position(|at| at == b"\r\n\r\n").expect("an answer has a head");
-    let head = String::from_utf8_lossy(&answer[..end]);
-    let mut response = Response::parse_head(&head).expect("the answer is HTTP");
-    response.bytes = answer.split_off(end + 4);
-    response.body = String::from_utf8_lossy(&response.bytes).into_owned();
-    response
+    read_answer(socket)
 }
 
 /// Any request with a body, sent whole.
@@ -76,11 +69,16 @@ pub fn request(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     socket.write_all(&[format!("{head}\r\n").as_bytes(), body].concat()).expect("the server reads");
+    read_answer(socket)
+}
+
+fn read_answer(mut socket: TcpStream) -> Response {
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).expect("the server answers");
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    let mut response = Response::parse_head(head).expect("the answer is HTTP");
-    response.body = body.to_owned();
+    let end = answer.windows(4).position(|at| at == b"\r\n\r\n").expect("an answer has a head");
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let mut response = Response::parse_head(&head).expect("the answer is HTTP");
+    response.bytes = answer.split_off(end + 4);
+    response.body = String::from_utf8_lossy(&response.bytes).into_owned();
     response
 }

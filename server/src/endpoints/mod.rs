@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 pub mod exec;
 pub mod file;
 pub mod pages;
+pub mod progressive;
 pub mod robopipe;
 pub mod snapshot;
 pub mod tcp;
@@ -22,6 +23,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &udp::Udp,
     &file::File,
     &websocket::WebSocket,
+    &progressive::Progressive,
     &robopipe::Robopipe,
     &snapshot::Snapshot,
     &pages::Pages,

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Waiting connections the kernel may hold: a page reload of a thousand viewers at once fits.
@@ -13,6 +14,8 @@ const BACKLOG: i32 = 1_024;
 ///
 /// Without it a stalled viewer's socket grows to megabytes (`tcp_wmem`), and all of that is latency once it reads again.
 const UNSENT: u32 = 128 * 1_024;
+/// A peer from whom nothing is heard for this long is asked whether it is there, and then this often.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Listens on a TCP address; IPv6's any-address takes IPv4 as well.
 ///
@@ -37,9 +40,11 @@ pub fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Options of every accepted connection: small writes go out at once, little waits in the kernel.
+/// Options of every accepted connection: small writes go out at once, little waits in the kernel, a peer that is gone is noticed.
 pub fn prepare(stream: &TcpStream) {
     // Each only makes the connection better; one that refuses is served all the same.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    let _ = SockRef::from(stream)
+        .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
 }

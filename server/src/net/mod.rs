@@ -5,3 +5,4 @@ pub mod listen;
 pub mod notify;
 pub mod origin;
 pub mod peer;
+pub mod takeover;

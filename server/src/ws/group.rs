@@ -21,7 +21,7 @@ use tracing::warn;
 
 use super::frame::{Header, Opcode};
 use super::line::{Line, same};
-use super::session::Manners;
+use super::session::{Framing, Manners};
 use crate::metrics::Timings;
 use crate::supervise::tasks::Tasks;
 
@@ -82,7 +82,8 @@ impl Groups {
             subscription: subscription.observe(),
             init: None,
             init_opcode: manners.init_opcode(),
-            init_pauses: !manners.init_pause.is_zero(),
+            framing: manners.framing,
+            init_alone: !manners.init_pause.is_zero() || manners.framing == Framing::Bare,
             reordering: (!format.carries_reordering()).then_some(format),
             timings: Arc::clone(timings),
             shared,
@@ -115,8 +116,9 @@ struct Sender {
     subscription: Subscription<Chunk>,
     init: Option<Arc<InitSegment>>,
     init_opcode: Opcode,
-    /// A new init segment is followed by a pause, which only a session can make.
-    init_pauses: bool,
+    framing: Framing,
+    /// A new init segment is followed by a pause, or is the end: a session's business.
+    init_alone: bool,
     /// The format, if it has no place for reordered pictures and nobody was warned yet.
     reordering: Option<Format>,
     timings: Arc<Timings>,
@@ -165,10 +167,10 @@ impl Sender {
 
     fn send(&mut self, number: u64, chunk: &Chunk) {
         let init = chunk.init.as_ref().filter(|_| !same(&self.init, &chunk.init));
-        if init.is_some() && self.init_pauses {
+        if init.is_some() && self.init_alone {
             return self.release_all();
         }
-        let message = message(init.map(|init| (self.init_opcode, &init.bytes)), &chunk.bytes);
+        let message = self.message(init.map(|init| &init.bytes), &chunk.bytes);
         self.init.clone_from(&chunk.init);
         self.members.retain(|line| line.send(number, &message, &chunk.init));
         // Once for all of them: what the last one waited.
@@ -211,7 +213,7 @@ impl Sender {
         same(&init, &self.init)
             && (at..next).all(|number| match self.subscription.peek(number) {
                 Some(chunk) if same(&chunk.init, &self.init) => {
-                    line.send(number, &message(None, &chunk.bytes), &chunk.init)
+                    line.send(number, &self.message(None, &chunk.bytes), &chunk.init)
                 }
                 _ => false,
             })
@@ -232,20 +234,23 @@ impl Sender {
         self.members.drain(..).for_each(|line| line.release());
     }
 
+    /// A whole message with its header, and a new init segment's before it.
+    fn message(&self, init: Option<&Bytes>, payload: &Bytes) -> Bytes {
+        if self.framing == Framing::Bare {
+            return payload.clone(); // a new init segment has released all before
+        }
+        let init_len = init.map_or(0, Bytes::len);
+        let mut message = BytesMut::with_capacity(payload.len() + init_len + 20);
+        if let Some(bytes) = init.filter(|bytes| !bytes.is_empty()) {
+            message.extend_from_slice(Header::new(self.init_opcode, bytes.len()).as_bytes());
+            message.extend_from_slice(bytes);
+        }
+        message.extend_from_slice(Header::new(Opcode::Binary, payload.len()).as_bytes());
+        message.extend_from_slice(payload);
+        message.freeze()
+    }
+
     fn joining(&self) -> Vec<Arc<Line>> {
         std::mem::take(&mut *self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// A whole message with its header, and a new init segment's before it.
-fn message(init: Option<(Opcode, &Bytes)>, payload: &Bytes) -> Bytes {
-    let init_len = init.map_or(0, |(_, bytes)| bytes.len());
-    let mut message = BytesMut::with_capacity(payload.len() + init_len + 20);
-    if let Some((opcode, bytes)) = init.filter(|(_, bytes)| !bytes.is_empty()) {
-        message.extend_from_slice(Header::new(opcode, bytes.len()).as_bytes());
-        message.extend_from_slice(bytes);
-    }
-    message.extend_from_slice(Header::new(Opcode::Binary, payload.len()).as_bytes());
-    message.extend_from_slice(payload);
-    message.freeze()
 }

@@ -1,5 +1,7 @@
 //! WebSocket (RFC 6455), the server's half: handshake, frames, and the session that sends one stream to one viewer.
 //!
+//! The session sends the bare body of an HTTP answer as well: the same bytes to the same kind of viewer, without the frames.
+//!
 //! Written here rather than taken, because sending is the product: a chunk goes from the ring to the socket in one
 //! write without being copied or masked, and a viewer costs a task and no buffer. permessage-deflate is never
 //! negotiated: coded media does not shrink.
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::group::Groups;
 use self::handshake::Connection;
-pub use self::session::Manners;
+pub use self::session::{Framing, Manners};
 use crate::supervise::audience::Admission;
 use crate::supervise::tasks::Tasks;
 

@@ -1,4 +1,4 @@
-//! One viewer on one WebSocket: chunks from the ring to the socket.
+//! One viewer on one WebSocket, or on the bare body of an HTTP answer: chunks from the ring to the socket.
 //!
 //! There is no queue: the cursor of the subscription is the only place where a viewer can be behind. A write that makes
 //! no progress for `send_timeout` ends the session. Between two chunks the session reads what little viewers send.
@@ -26,6 +26,8 @@ use crate::telemetry::unix_micros;
 /// How a session talks; the same for every viewer of one format.
 #[derive(Debug, Clone, Copy)]
 pub struct Manners {
+    /// What stands around a chunk.
+    pub framing: Framing,
     /// The init segment goes as text (it is JSON) and so do control messages; else init segments are binary and nothing is said about control.
     pub control: bool,
     /// A pause after the init segment, for players that drop what comes while they digest it.
@@ -41,6 +43,16 @@ impl Manners {
     pub(super) const fn init_opcode(&self) -> Opcode {
         if self.control { Opcode::Text } else { Opcode::Binary }
     }
+}
+
+/// What stands around a chunk on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A WebSocket message; the viewer may talk back.
+    Message,
+    /// Nothing: the chunks follow each other until the connection ends. There is no place for a second init segment, so the first
+    /// change of parameters is the end, and what the viewer says is not heard.
+    Bare,
 }
 
 /// A start further behind than this is not made where a keyframe can be had for the asking.
@@ -237,6 +249,9 @@ impl Session {
         if !same(&self.init, &chunk.init) {
             self.init = chunk.init;
             if let Some(init) = self.init.clone().filter(|init| !init.bytes.is_empty()) {
+                if self.started && self.manners.framing == Framing::Bare {
+                    return Err(End::Close(1000, "the parameters changed".to_owned()));
+                }
                 self.send(self.manners.init_opcode(), &init.bytes).await?;
                 if !self.manners.init_pause.is_zero() {
                     tokio::time::sleep(self.manners.init_pause).await;
@@ -250,11 +265,12 @@ impl Session {
     /// Sends one message: in one write where the socket takes it, or by the group's turn where the group has it.
     async fn send(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), End> {
         let header = Header::new(opcode, payload.len());
+        let header = if self.manners.framing == Framing::Bare { &[] } else { header.as_bytes() };
         if self.in_group {
-            let message = [header.as_bytes(), payload].concat();
+            let message = [header, payload].concat();
             return Ok(self.line.interject(&message.into())?);
         }
-        let mut rest = header.as_bytes().chain(payload);
+        let mut rest = header.chain(payload);
         while rest.has_remaining() {
             let mut slices = [IoSlice::new(&[]); 2];
             let filled = rest.chunks_vectored(&mut slices);
@@ -302,6 +318,9 @@ impl Session {
 
     fn parse(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, End> {
         self.last_heard = Instant::now();
+        if self.manners.framing == Framing::Bare {
+            return Ok(Vec::new());
+        }
         self.frames.push(bytes).map_err(|e| End::Close(e.close_code(), e.to_string()))
     }
 
@@ -336,6 +355,9 @@ impl Session {
     }
 
     async fn ticked(&mut self, subscription: &Subscription<Chunk>) -> Result<(), End> {
+        if self.manners.framing == Framing::Bare {
+            return Ok(()); // nothing can be said in between, and a peer that is gone shows when it is written to
+        }
         self.pongs = 0;
         let now = Instant::now();
         if self.in_group {
@@ -368,7 +390,7 @@ impl Session {
         self.manners.send_timeout = self.manners.send_timeout.min(Duration::from_secs(1));
         self.in_group = false;
         // The peer may be gone already; then there is nobody to tell.
-        if self.send_rest(left.rest).await.is_ok() {
+        if self.send_rest(left.rest).await.is_ok() && self.manners.framing == Framing::Message {
             let _ = self.send(Opcode::Close, &payload).await;
         }
     }

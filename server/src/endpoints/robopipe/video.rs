@@ -16,7 +16,7 @@ use super::errors::Failure;
 use super::{Face, rendition};
 use crate::controls::Control;
 use crate::supervise::cameras::Camera;
-use crate::ws::{Manners, handshake};
+use crate::ws::{Framing, Manners, handshake};
 
 /// As the list of viewers names this format.
 pub(super) const FORMAT: &str = "robopipe";
@@ -60,8 +60,13 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         let frame_rate = face.settings.fps.or_else(|| set_pace(&camera)).unwrap_or(seen.frame_rate);
         let format = Format::Robopipe { frame_rate };
         let options = FormatOptions { audio: false, ..FormatOptions::default() };
-        let manners =
-            Manners { control: false, init_pause: INIT_PAUSE, cushion: None, send_timeout: SEND_TIMEOUT };
+        let manners = Manners {
+            framing: Framing::Message,
+            control: false,
+            init_pause: INIT_PAUSE,
+            cushion: None,
+            send_timeout: SEND_TIMEOUT,
+        };
         let session = face.viewers.serve(
             connection,
             &stream,

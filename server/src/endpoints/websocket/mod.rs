@@ -21,7 +21,7 @@ use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRoute};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
-use crate::ws::{Manners, Viewers, handshake};
+use crate::ws::{Framing, Manners, Viewers, handshake};
 
 /// The WebSocket endpoint.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl Outputs {
         let stream = Arc::clone(camera.stream());
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
         let manners = Manners {
+            framing: Framing::Message,
             control: query.format == Format::Webcodecs,
             init_pause: Duration::ZERO,
             cushion: matches!(query.format, Format::Annexb | Format::Av).then_some(CUSHION),
