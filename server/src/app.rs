@@ -16,17 +16,33 @@ use crate::endpoint::Context;
 use crate::error::StartError;
 use crate::http;
 use crate::http::router::Routes;
+use crate::metrics::process;
+use crate::net::connections::Connections;
 use crate::net::listen;
 use crate::net::notify::Notify;
 use crate::roster::Roster;
 use crate::still::Stills;
 use crate::supervise::audience::Audience;
+use crate::supervise::budget::Budget;
 use crate::supervise::cameras::Cameras;
 use crate::supervise::tasks::Tasks;
 use crate::supervise::watchdog;
 
 /// Everything is over within this time after the signal.
 const JOIN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Descriptors that are needed besides those of connections: files, pipes, the runtime's own.
+const OTHER_DESCRIPTORS: usize = 256;
+
+/// Asks the system for a descriptor for each connection, and says how many there can be.
+fn room_for(connections: usize) -> usize {
+    let most = process::allow_descriptors(connections.saturating_add(OTHER_DESCRIPTORS));
+    let room = most.saturating_sub(OTHER_DESCRIPTORS).max(most / 2);
+    if room < connections {
+        warn!(connections, room, "the system allows fewer descriptors than [limits] connections needs");
+    }
+    room.min(connections)
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -50,19 +66,29 @@ impl App {
         }
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let stop = CancellationToken::new();
+        let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
         let context = Context {
             cameras: Arc::new(Cameras::new(stop.clone())),
             tasks: Tasks::default(),
             stop,
             origins: Arc::new(plan.http.origins),
             guard: Arc::default(),
-            audience: Audience::default(),
-            metrics: Arc::default(),
+            audience: Audience::new(plan.limits, Arc::clone(&budget), Arc::clone(&metrics)),
+            limits: plan.limits,
+            connections: Connections::new(
+                room_for(plan.limits.connections),
+                plan.limits.connections_per_address,
+            ),
+            metrics,
             stills: Stills::default(),
         };
         let roster = Arc::new(Roster::new(Arc::clone(&context.cameras), context.tasks.clone(), plan.streams));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
         let routes = Routes::new(parts, &context);
+        if budget.is_limited() {
+            let (audience, stop) = (context.audience.clone(), context.stop.clone());
+            context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
+        }
         for listener in listeners {
             let serve = http::server::serve(listener, routes.router(), context.clone());
             context.tasks.spawn("http-listener", serve);

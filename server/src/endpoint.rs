@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
+use crate::config::limits::Limits;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
 use crate::metrics::Metrics;
+use crate::net::connections::Connections;
 use crate::net::origin::OriginPolicy;
 use crate::still::Stills;
 use crate::supervise::audience::Audience;
@@ -78,6 +80,10 @@ pub struct Context {
     pub guard: Arc<Guard>,
     /// Everybody who watches.
     pub audience: Audience,
+    /// How much of what a peer may have.
+    pub limits: Limits,
+    /// The connections there are.
+    pub connections: Arc<Connections>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Single pictures.

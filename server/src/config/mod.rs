@@ -3,6 +3,7 @@
 
 pub mod byte_stream;
 pub mod file;
+pub mod limits;
 pub mod plan;
 pub mod reserved;
 pub mod values;

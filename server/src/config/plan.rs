@@ -10,6 +10,7 @@ use hub::StreamName;
 use serde::Deserialize;
 
 use super::file::{Section, Text};
+use super::limits::{Budget, Limits};
 use super::reserved;
 use super::values::{ListenAddress, Span};
 use crate::endpoint::{Endpoint, Serve, Source};
@@ -21,6 +22,10 @@ use crate::supervise::source::Demand;
 pub struct Plan {
     /// HTTP.
     pub http: HttpPlan,
+    /// How much of what a peer may have.
+    pub limits: Limits,
+    /// From where on newcomers are turned away.
+    pub budget: Budget,
     /// The streams, in the order of the text.
     pub streams: Vec<StreamPlan>,
     /// Every other section as it was written, to tell whether it changed.
@@ -86,6 +91,8 @@ impl Default for Http {
 pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut http = Http::default();
+    let mut limits = Limits::default();
+    let mut budget = Budget::default();
     let mut streams = Vec::new();
     let mut written = BTreeMap::new();
     let mut sections: BTreeMap<&'static str, Section<'_>> = BTreeMap::new();
@@ -96,6 +103,8 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         }
         match key.as_str() {
             "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
+            "limits" => keep(Limits::parse(section), &mut errors, |parsed| limits = parsed),
+            "budget" => keep(Budget::parse(section), &mut errors, |parsed| budget = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
             _ => match endpoint {
                 Some(endpoint) => drop(sections.insert(endpoint.name(), section)),
@@ -123,7 +132,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         return Err(errors);
     }
     let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
-    Ok(Plan { http, streams: planned, sections: written, serve })
+    Ok(Plan { http, limits, budget, streams: planned, sections: written, serve })
 }
 
 /// Judges a text that has nothing but streams: those that are good, and what is wrong with the others.
@@ -165,7 +174,7 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: 
 }
 
 fn known(endpoints: &[&dyn Endpoint]) -> String {
-    let mut names = vec!["http", "streams"];
+    let mut names = vec!["budget", "http", "limits", "streams"];
     names.extend(endpoints.iter().map(|e| e.name()));
     names.sort_unstable();
     names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")

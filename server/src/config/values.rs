@@ -75,6 +75,37 @@ impl<'de> Deserialize<'de> for Bitrate {
     }
 }
 
+/// Bytes as people write them: `65536`, `"64k"`, `"4M"`, `"1G"`, each step 1,024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a number of bytes, as in 65536, \"64k\", \"4M\" or \"1G\"")]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(number) => return Ok(Self(number)),
+            Written::Text(text) => text,
+        };
+        let wrong =
+            || D::Error::custom(format!("{text:?} is no size: write it as 65536, \"64k\", \"4M\" or \"1G\""));
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor: u64 = match &text[digits.len()..] {
+            "" => 1,
+            "k" | "K" => 1 << 10,
+            "M" => 1 << 20,
+            "G" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = digits.parse().map_err(|_| wrong())?;
+        number.checked_mul(factor).map(Self).ok_or_else(wrong)
+    }
+}
+
 /// An address to listen on: `"127.0.0.1:8080"`, `"[::]:8080"`, or `":8080"` for every interface, IPv4 and IPv6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddress(pub Vec<std::net::SocketAddr>);
@@ -135,6 +166,22 @@ mod tests {
         }
         for text in ["", "10", "ten s", "-1s", "10 parsecs", "s"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        #[derive(Deserialize)]
+        struct Table {
+            size: Size,
+        }
+        let size = |text: &str| toml::from_str::<Table>(&format!("size = {text}")).map(|table| table.size.0);
+        for (text, bytes) in [("1000", 1_000), ("\"64k\"", 65_536), ("\"2M\"", 2 << 20), ("\"1G\"", 1 << 30)]
+        {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["-1", "1.5", "\"\"", "\"M\"", "\"1T\"", "\"99999999999G\"", "true"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

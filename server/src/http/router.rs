@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request};
+use axum::extract::{DefaultBodyLimit, RawPathParams, Request};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
@@ -78,6 +78,8 @@ impl Routes {
             let (routes, context) = (Arc::clone(&stream_routes), dispatching.clone());
             async move { dispatch(&routes, &context, request).await }
         });
+        let body = usize::try_from(context.limits.body.0).unwrap_or(usize::MAX);
+        let router = router.layer(DefaultBodyLimit::max(body));
         let guard = Arc::clone(&context.guard);
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
             let guard = Arc::clone(&guard);

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{header, response};
+use axum::http::{StatusCode, header, response};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,6 +21,8 @@ use tower::ServiceExt;
 use tracing::warn;
 
 use crate::endpoint::Context;
+use crate::metrics::Refused;
+use crate::net::connections::Permit;
 use crate::net::listen;
 use crate::net::peer::Peer;
 use crate::net::takeover::Takeover;
@@ -29,12 +32,13 @@ use crate::telemetry::Throttle;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection may finish its answer this long when the server ends.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The longest request head, in bytes.
-const MAX_HEAD: usize = 16 * 1_024;
+/// Whoever is turned away may take this long to ask and be told why.
+const REFUSAL: Duration = Duration::from_secs(3);
 
 /// Serves one listener until `stop`.
 pub async fn serve(listener: TcpListener, router: Router, context: Context) {
     let throttle = Throttle::new(Duration::from_secs(10));
+    let refusals = Throttle::new(Duration::from_secs(10));
     loop {
         let accepted = tokio::select! {
             () = context.stop.cancelled() => return,
@@ -43,8 +47,24 @@ pub async fn serve(listener: TcpListener, router: Router, context: Context) {
         match accepted {
             Ok((stream, peer)) => {
                 listen::prepare(&stream);
-                let work = connection(stream, Peer(peer), router.clone(), context.clone());
-                context.tasks.spawn("http-connection", work);
+                let peer = Peer(peer);
+                match context.connections.admit(peer) {
+                    Ok(permit) => {
+                        let work =
+                            connection(stream, peer, Arc::new(permit), router.clone(), context.clone());
+                        context.tasks.spawn("http-connection", work);
+                    }
+                    Err(why) => {
+                        context.metrics.refused(why);
+                        if let Some(held) = refusals.allow() {
+                            warn!(peer = %peer.0, reason = why.name(), held, "a connection was turned away");
+                        }
+                        if let Some(permit) = context.connections.refuse() {
+                            let words = context.connections.words(why);
+                            context.tasks.spawn("http-refusal", refuse(stream, why, words, permit));
+                        }
+                    }
+                }
             }
             Err(error) => {
                 // Out of descriptors, mostly: those who watch go on, newcomers wait.
@@ -57,12 +77,13 @@ pub async fn serve(listener: TcpListener, router: Router, context: Context) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, context: Context) {
-    let Context { stop, metrics, .. } = context;
+async fn connection(stream: TcpStream, peer: Peer, permit: Arc<Permit>, router: Router, context: Context) {
+    let Context { stop, metrics, limits, .. } = context;
     let (give, mut given) = mpsc::channel(1);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Arc::clone(&permit));
         let (answer, metrics) = (router.clone().oneshot(request), Arc::clone(&metrics));
         let give = give.clone();
         async move {
@@ -78,7 +99,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, context: Cont
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(usize::try_from(limits.head.0).unwrap_or(usize::MAX))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A connection that breaks, or sends what is no HTTP, has been answered as far as it can be.
@@ -113,4 +134,62 @@ fn head_of(head: &response::Parts) -> Vec<u8> {
     }
     bytes.extend_from_slice(b"connection: close\r\n\r\n");
     bytes
+}
+
+/// Tells a connection that is not let in why, in answer to whatever it asks.
+async fn refuse(stream: TcpStream, why: Refused, words: String, permit: Permit) {
+    let status = match why {
+        Refused::ConnectionsOfAddress => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let service = service_fn(move |_: hyper::Request<Incoming>| {
+        let answer = (status, [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")], words.clone());
+        std::future::ready(Ok::<_, Infallible>(answer.into_response()))
+    });
+    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    // It has been told, or did not ask in time.
+    let _ = tokio::time::timeout(REFUSAL, connection).await;
+    drop(permit);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::connections::Connections;
+
+    #[tokio::test]
+    async fn whoever_is_turned_away_is_told_why_and_when_to_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connections = Connections::new(1, 7);
+        for (why, status) in [(Refused::ConnectionsOfAddress, "429"), (Refused::Connections, "503")] {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let told = refuse(stream, why, connections.words(why), connections.refuse().unwrap());
+            let asked = async {
+                client.write_all(b"GET /front/ws HTTP/1.1\r\nHost: cam\r\n\r\n").await.unwrap();
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).await.unwrap();
+                answer
+            };
+            let ((), answer) = tokio::join!(told, asked);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+            assert!(answer.ends_with('\n') && answer.contains("connections"), "{answer}");
+            assert!(why == Refused::Connections || answer.contains('7'), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_turned_away_and_asks_nothing_is_let_go() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
+        let connections = Connections::new(1, 1);
+        refuse(stream, Refused::Connections, String::new(), connections.refuse().unwrap()).await;
+        drop(client);
+    }
 }

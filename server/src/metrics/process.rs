@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Sizes of one moment.
@@ -39,6 +39,18 @@ pub fn open_descriptors() -> Option<u64> {
 /// Descriptors that may be open; `None` if there is no limit.
 pub fn most_descriptors() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// Raises the limit of open descriptors to `wanted` if it is lower and the system lets us; gives what it is then.
+pub fn allow_descriptors(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+    let raised = limit.maximum.map_or(wanted, |most| wanted.min(most));
+    if limit.current.is_some_and(|current| current < raised) {
+        // Where it is refused, the old limit stands.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    }
+    most_descriptors().and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
 }
 
 fn parse(status: &str) -> Usage {

@@ -5,33 +5,46 @@
 //!
 //! Not here: the demand that keeps a source running (each viewer's subscription), how a format tells its viewer goodbye.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{Extensions, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub::StreamName;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
+use super::budget::Budget;
 use super::cameras::Camera;
 use crate::auth::Identity;
-use crate::metrics::Timings;
+use crate::config::limits::Limits;
+use crate::metrics::{Metrics, Refused, Timings};
 use crate::net::peer::Peer;
-use crate::telemetry::unix_micros;
+use crate::telemetry::{Throttle, unix_micros};
 
 /// The viewers there are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Audience {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    limits: Limits,
+    budget: Arc<Budget>,
+    metrics: Arc<Metrics>,
+    refusals: Throttle,
     numbers: AtomicU64,
-    viewers: Mutex<BTreeMap<u64, Arc<Viewer>>>,
+    present: Mutex<Present>,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    viewers: BTreeMap<u64, Arc<Viewer>>,
+    by_stream: HashMap<StreamName, usize>,
 }
 
 /// Somebody who watches.
@@ -67,9 +80,19 @@ pub enum Refusal {
     /// As many watch as may.
     #[error("{0}")]
     Full(String),
+    /// The server has used up its budget.
+    #[error("{0}")]
+    Busy(String),
 }
 
 impl Audience {
+    /// Nobody yet; at most as many as `limits` and `budget` allow.
+    pub fn new(limits: Limits, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Self {
+        let (numbers, present) = (AtomicU64::new(0), Mutex::default());
+        let refusals = Throttle::new(Duration::from_secs(10));
+        Self { shared: Arc::new(Shared { limits, budget, metrics, refusals, numbers, present }) }
+    }
+
     /// Admits a viewer whose request had these extensions.
     ///
     /// # Errors
@@ -89,19 +112,42 @@ impl Audience {
             since: unix_micros(),
             door: CancellationToken::new(),
         });
-        self.shared.lock().insert(viewer.id, Arc::clone(&viewer));
+        if let Err((why, refusal)) = self.shared.let_in(&viewer) {
+            self.shared.metrics.refused(why);
+            if let Some(held) = self.shared.refusals.allow() {
+                warn!(stream = %viewer.stream, reason = why.name(), held, "a viewer was turned away: {refusal}");
+            }
+            return Err(refusal);
+        }
         let timings = Arc::clone(camera.timings());
         Ok(Admission { viewer, admitted: Instant::now(), timings, shared: Arc::clone(&self.shared) })
     }
 
     /// Everybody, in the order in which they came.
     pub fn list(&self) -> Vec<Arc<Viewer>> {
-        self.shared.lock().values().cloned().collect()
+        self.shared.lock().viewers.values().cloned().collect()
     }
 
     /// The viewer of that number.
     pub fn get(&self, id: u64) -> Option<Arc<Viewer>> {
-        self.shared.lock().get(&id).cloned()
+        self.shared.lock().viewers.get(&id).cloned()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.shared.lock().viewers.len()
+    }
+
+    /// Why one more viewer of this stream would not be admitted now, if so.
+    pub fn would_refuse(&self, stream: &StreamName) -> Option<Refusal> {
+        let busy = self.shared.budget.look().map_err(|(_, words)| Refusal::Busy(words));
+        let full = || self.shared.has_place(&self.shared.lock(), stream).map_err(|(_, refusal)| refusal);
+        busy.and_then(|()| full()).err()
+    }
+
+    /// What the server may use before it turns viewers away, and what it uses.
+    pub fn budget(&self) -> &Budget {
+        &self.shared.budget
     }
 }
 
@@ -137,13 +183,46 @@ impl Admission {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Viewer>>> {
-        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn let_in(&self, viewer: &Arc<Viewer>) -> Result<(), (Refused, Refusal)> {
+        let mut present = self.lock();
+        self.has_place(&present, &viewer.stream)?;
+        self.budget.admit().map_err(|(why, words)| (why, Refusal::Busy(words)))?;
+        *present.by_stream.entry(viewer.stream.clone()).or_default() += 1;
+        present.viewers.insert(viewer.id, Arc::clone(viewer));
+        Ok(())
+    }
+
+    fn has_place(&self, present: &Present, stream: &StreamName) -> Result<(), (Refused, Refusal)> {
+        let (all, each) = (self.limits.viewers, self.limits.viewers_per_stream());
+        if present.viewers.len() >= all {
+            let words = format!(
+                "this server shows its streams to {all} viewers at most, and so many watch; please try again in a while"
+            );
+            return Err((Refused::Viewers, Refusal::Full(words)));
+        }
+        if present.by_stream.get(stream).is_some_and(|count| *count >= each) {
+            let words = format!(
+                "{stream} is shown to {each} viewers at most, and so many watch; please try again in a while"
+            );
+            return Err((Refused::ViewersOfStream, Refusal::Full(words)));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.shared.lock().remove(&self.viewer.id);
+        let mut present = self.shared.lock();
+        present.viewers.remove(&self.viewer.id);
+        if let Some(count) = present.by_stream.get_mut(&self.viewer.stream) {
+            *count -= 1;
+            if *count == 0 {
+                present.by_stream.remove(&self.viewer.stream);
+            }
+        }
     }
 }

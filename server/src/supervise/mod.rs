@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod backoff;
+pub mod budget;
 pub mod cameras;
 pub mod source;
 pub mod tasks;

@@ -1,5 +1,7 @@
 //! The opening handshake (RFC 6455 §4.2).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -9,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
+use crate::net::connections::Permit;
 use crate::net::origin::OriginPolicy;
 
 /// Appended to the client's key (§1.3).
@@ -18,6 +21,7 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Debug)]
 pub struct Upgrade {
     on_upgrade: OnUpgrade,
+    permit: Option<Arc<Permit>>,
 }
 
 /// The connection under a WebSocket, and what of the viewer's first bytes was read with the request.
@@ -27,6 +31,8 @@ pub struct Connection {
     pub io: TcpStream,
     /// Bytes already read.
     pub read: bytes::Bytes,
+    /// Its place among the connections there may be: to be kept as long as the socket.
+    pub permit: Option<Arc<Permit>>,
 }
 
 /// Checks a request and makes the answer: 101 with the upgrade, or the refusal.
@@ -71,7 +77,8 @@ pub fn accept(request: Request, origins: &OriginPolicy) -> Result<(Response<Body
         response = response.header(header::SEC_WEBSOCKET_PROTOCOL, "binary");
     }
     let response = response.body(Body::empty()).expect("these headers are valid");
-    Ok((response, Upgrade { on_upgrade: hyper::upgrade::on(request) }))
+    let permit = request.extensions().get::<Arc<Permit>>().cloned();
+    Ok((response, Upgrade { on_upgrade: hyper::upgrade::on(request), permit }))
 }
 
 impl Upgrade {
@@ -79,7 +86,7 @@ impl Upgrade {
     pub async fn connection(self) -> Option<Connection> {
         let upgraded: Upgraded = self.on_upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-        Some(Connection { io: parts.io.into_inner(), read: parts.read_buf })
+        Some(Connection { io: parts.io.into_inner(), read: parts.read_buf, permit: self.permit })
     }
 }
 

@@ -122,8 +122,9 @@ pub(super) async fn run(
     let mut tick = tokio::time::interval(if manners.control { LAG_EVERY } else { TICK });
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.reset();
+    let Connection { io, read, permit: _permit } = connection;
     let mut session = Session {
-        line: Arc::new(Line::new(connection.io)),
+        line: Arc::new(Line::new(io)),
         group,
         stop,
         in_group: false,
@@ -136,8 +137,8 @@ pub(super) async fn run(
         last_heard: now,
         pongs: 0,
     };
-    let early = session.parse(&connection.read);
-    drop(connection.read); // however short, it holds the whole buffer that the request was read into
+    let early = session.parse(&read);
+    drop(read); // however short, it holds the whole buffer that the request was read into
     let end = match early {
         Ok(frames) => match session.obey(frames).await {
             Ok(()) => tokio::select! {

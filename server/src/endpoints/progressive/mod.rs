@@ -22,6 +22,7 @@ use crate::config::file::Section;
 use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamRoute};
 use crate::error::ConfigError;
+use crate::net::connections::Permit;
 use crate::net::takeover::Takeover;
 use crate::supervise::cameras::Camera;
 use crate::ws::handshake::Connection;
@@ -116,9 +117,10 @@ impl Files {
         };
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
         let (stream, viewers) = (Arc::clone(camera.stream()), Arc::clone(&self.viewers));
-        let tasks = self.context.tasks.clone();
+        let (tasks, permit) =
+            (self.context.tasks.clone(), request.extensions().get::<Arc<Permit>>().cloned());
         let takeover = Takeover::new(move |io| {
-            let connection = Connection { io, read: bytes::Bytes::new() };
+            let connection = Connection { io, read: bytes::Bytes::new(), permit };
             let session = viewers.serve(connection, &stream, (format, options), policy, manners, admission);
             drop(stream);
             tasks.spawn("http-viewer", session);

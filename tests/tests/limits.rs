@@ -1,0 +1,139 @@
+//! Limits and the budget: who is turned away, how politely, and that those who watch do not notice.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use firstlight_e2e::http::{self, Response};
+use firstlight_e2e::prometheus::Page;
+use firstlight_e2e::viewer::Watching;
+use firstlight_e2e::{Server, Viewer, eventually, within};
+
+const SMALL: &str = "{ test = { width = 160, height = 120, fps = 25, audio = false } }";
+/// On two cores with other tests running a healthy viewer may wait this long for its next picture.
+const DISTURBED: Duration = Duration::from_millis(1_500);
+
+fn watching(server: &Server, path: &str) -> Watching {
+    let mut viewer = Viewer::open(server, path);
+    viewer.binaries(3);
+    viewer.watch()
+}
+
+/// Asks for a WebSocket and gives the whole answer, which is a refusal.
+fn refusal(server: &Server, path: &str) -> Response {
+    let upgrade = [
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    http::get(server.address(), path, &upgrade)
+}
+
+fn is_polite(response: &Response, status: u16, says: &str) {
+    assert_eq!(response.status, status, "{}", response.body);
+    assert!(response.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+    assert!(response.body.contains(says) && response.body.ends_with('\n'), "{:?}", response.body);
+}
+
+fn refused(server: &Server, reason: &str) -> f64 {
+    let page = Page::parse(&server.get("/metrics").body);
+    page.get("firstlight_refused_total", &[("reason", reason)]).expect("each reason is counted")
+}
+
+#[test]
+fn a_viewer_too_many_is_told_so_and_comes_in_when_another_leaves() {
+    let server = Server::start(&format!(
+        "[limits]\nviewers = 3\nviewers_per_stream = 2\n[streams.front]\nsource = {SMALL}\n[streams.back]\nsource = {SMALL}\n"
+    ));
+    let first = watching(&server, "/front/ws?format=fmp4");
+    let second = watching(&server, "/front/ws?format=webcodecs");
+    is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "front is shown to 2 viewers at most");
+    is_polite(&refusal(&server, "/cameras/front/streams/CAM_A/video"), 503, "2 viewers at most");
+    let third = watching(&server, "/back/ws?format=fmp4");
+    is_polite(&refusal(&server, "/back/ws?format=fmp4"), 503, "3 viewers at most");
+    assert_eq!((refused(&server, "viewers_of_stream"), refused(&server, "viewers")), (2.0, 1.0));
+    std::thread::sleep(Duration::from_secs(1)); // for the others to notice, if they can
+    second.undisturbed(DISTURBED);
+    eventually("there is room again", || {
+        (Viewer::open(&server, "/front/ws?format=fmp4").response().status == 101).then_some(())
+    });
+    first.undisturbed(DISTURBED);
+    third.undisturbed(DISTURBED);
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_whether_others_are_requests_or_viewers() {
+    let server = Server::start(&format!("[limits]\nconnections = 4\n[streams.front]\nsource = {SMALL}\n"));
+    let viewer = watching(&server, "/front/ws?format=fmp4");
+    eventually("the request became a viewer", || (server.tasks("ws-viewer") == 1).then_some(()));
+    let mut idle: Vec<TcpStream> =
+        (0..3).map(|_| TcpStream::connect(server.address()).expect("the server listens")).collect();
+    let full = || Some(server.get("/health")).filter(|answer| answer.status != 200);
+    is_polite(&eventually("there is no room", full), 503, "as many connections as it takes");
+    idle.pop();
+    within(Duration::from_secs(5), "there is room again", || {
+        (server.get("/health").status == 200).then_some(())
+    });
+    assert!(refused(&server, "connections") >= 1.0);
+    std::thread::sleep(Duration::from_secs(1)); // for the one who watches to notice, if it can
+    viewer.undisturbed(DISTURBED);
+}
+
+#[test]
+fn a_flood_of_connections_is_turned_away_and_fills_no_log() {
+    let server = Server::start(&format!(
+        "[limits]\nconnections = 20\nviewers = 5\n[streams.front]\nsource = {SMALL}\n"
+    ));
+    let viewer = watching(&server, "/front/ws?format=fmp4");
+    let before = server.resident();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut held = Vec::new();
+                for count in 0..250 {
+                    held.extend(TcpStream::connect(server.address()));
+                    if count % 50 == 49 {
+                        held.clear();
+                    }
+                }
+            });
+        }
+    });
+    within(Duration::from_secs(20), "the server answers again", || {
+        let answers = std::panic::catch_unwind(|| server.get("/health").status == 200);
+        answers.unwrap_or(false).then_some(())
+    });
+    for _ in 0..100 {
+        let viewers: Vec<Viewer> = (0..5).map(|_| Viewer::open(&server, "/front/ws?format=fmp4")).collect();
+        assert!(viewers.iter().any(|viewer| viewer.response().status == 503));
+    }
+    viewer.undisturbed(DISTURBED);
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 16 << 20, "grown by {grown} bytes");
+    let lines = server.log().lines().count();
+    assert!(lines < 40, "{lines} lines:\n{}", server.log());
+    assert!(server.log().contains("held="), "what was not logged was counted");
+}
+
+#[test]
+fn a_head_that_is_too_long_is_refused() {
+    let server = Server::start(&format!("[limits]\nhead = \"8k\"\n[streams.front]\nsource = {SMALL}\n"));
+    let long = "x".repeat(7_000);
+    assert_eq!(http::get(server.address(), "/health", &[("X-Long", &long)]).status, 200);
+    let longer = "x".repeat(9_000);
+    assert_eq!(http::get(server.address(), "/health", &[("X-Long", &longer)]).status, 431);
+}
+
+#[test]
+fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
+    // Less than the program uses once a camera runs, more than the least that may be written.
+    let server = Server::start(
+        "[budget]\nmemory = \"16M\"\n[streams.front]\nsource = { test = { width = 1920, height = 1080, fps = 25 } }\n",
+    );
+    let viewer = watching(&server, "/front/ws?format=fmp4");
+    let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
+    is_polite(&eventually("memory is used up", busy), 503, "this server is busy");
+    assert!(refused(&server, "memory") >= 1.0);
+    assert_eq!(server.get("/front/").status, 200, "its page is still there");
+    std::thread::sleep(Duration::from_secs(1)); // for the one who watches to notice, if it can
+    viewer.undisturbed(DISTURBED);
+}
