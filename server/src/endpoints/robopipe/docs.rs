@@ -58,7 +58,7 @@ const STYLE: &str = "\
 main { max-width: 880px; margin: 0 auto; padding: 0 16px 64px; display: grid; gap: 12px; }\
 header { max-width: 880px; margin: 0 auto; padding: 20px 16px; display: grid; gap: 12px; }\
 h1 { font-size: 26px; letter-spacing: -.02em; } h2 { margin-top: 20px; font-size: 18px; }\
-header p, .about { color: var(--quiet); }\
+header p, .about { color: var(--quiet); } header p { overflow-wrap: anywhere; }\
 details { background: var(--raised); border: 1px solid var(--rule); border-radius: var(--radius); padding: 0 14px; min-width: 0; }\
 summary { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: baseline; padding: 10px 0; cursor: pointer; }\
 summary code { overflow-wrap: anywhere; }\
@@ -84,12 +84,13 @@ fn page(document: &Value) -> String {
         }
     }
     html.push_str("<h2>Schemas</h2>");
+    // A browser opens the fold around what a link leads to, if that is inside.
     for (name, schema) in members(&document["components"]["schemas"]) {
         let schema = escape(&serde_json::to_string_pretty(schema).unwrap_or_default());
         let name = escape(name);
         let _ = write!(
             html,
-            "<details id=\"{name}\"><summary><code>{name}</code></summary><pre>{schema}</pre></details>"
+            "<details><summary><code>{name}</code></summary><pre id=\"{name}\">{schema}</pre></details>"
         );
     }
     html.push_str("</main></body></html>\n");

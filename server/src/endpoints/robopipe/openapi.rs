@@ -39,12 +39,17 @@ fn describe(operation: &Operation) -> Value {
         Content::Json(schema) => json!({ "application/json": { "schema": reference(schema) } }),
         Content::Socket => json!({}),
     };
-    let mut responses = json!({
-        "403": answer("Not allowed", &reference("Refusal")),
-        "404": answer("Camera or stream not found, or not active", &reference("Null")),
-        "422": answer("A value that is wrong, or that the source cannot obey", &reference("HTTPValidationError")),
-        "503": answer("The camera shows nothing", &reference("Refusal")),
-    });
+    let mut responses = json!({ "403": answer("Not allowed", &reference("Refusal")) });
+    if operation.path.contains('{') {
+        responses["404"] = answer("Camera or stream not found, or not active", &reference("Null"));
+    }
+    if operation.path.contains('{') || !operation.query.is_empty() {
+        let wrong = "A name or a value that is wrong, or that the source cannot obey";
+        responses["422"] = answer(wrong, &reference("HTTPValidationError"));
+    }
+    if operation.needs_picture() {
+        responses["503"] = answer("The camera shows nothing", &reference("Refusal"));
+    }
     responses[status.to_string()] = json!({ "description": operation.summary, "content": content });
     let mut described = json!({
         "summary": operation.summary,

@@ -93,6 +93,11 @@ pub(super) const OPERATIONS: &[Operation] = operations! {
 };
 
 impl Operation {
+    /// Whether a camera must show something for the answer.
+    pub(super) fn needs_picture(&self) -> bool {
+        self.path.ends_with("/config") || self.path.ends_with("/still")
+    }
+
     /// What a caller must be allowed to do, beyond what the operation asks for each camera that it shows or changes.
     fn right(&self) -> Right {
         if self.method == Method::GET { Right::View } else { Right::Admin }
