@@ -129,7 +129,7 @@ fn a_stream_that_is_deactivated_stops_for_everybody_until_it_is_activated() {
     let list = get(&server, "/cameras/OAK1/streams").1;
     assert_eq!(list, json!({ "CAM_A": { "active": false }, "CAM_B": { "active": true } }));
     assert_eq!(get(&server, "/cameras/OAK1/").1["state"], "X_LINK_BOOTED", "CAM_B still is");
-    for path in ["config", "control", "nn"] {
+    for path in ["config", "control", "still", "nn"] {
         assert_eq!(get(&server, &format!("{STREAM}/{path}")), (404, Value::Null), "{path}");
     }
     assert_eq!(Viewer::open_with(server.address(), &format!("{STREAM}/video"), &[]).response().status, 404);
@@ -334,6 +334,26 @@ fn stats_lights_networks_and_controllers_say_what_there_is() {
     for path in ["/controller/watchdog", "/controller/led/1_01"] {
         assert_eq!(get(&server, path), (404, Value::Null), "{path}");
     }
+}
+
+#[test]
+fn a_still_is_the_picture_as_it_is_now_in_the_format_asked_for() {
+    let server = Server::start(CONFIG);
+    let still = format!("{STREAM}/still");
+    for (query, mime, magic) in [
+        ("", "image/jpeg", &b"\xff\xd8\xff"[..]),
+        ("?format=jpeg", "image/jpeg", b"\xff\xd8\xff"),
+        ("?format=png", "image/png", b"\x89PNG\r\n\x1a\n"),
+    ] {
+        let taken = server.get(&format!("{still}{query}"));
+        assert_eq!((taken.status, taken.header("content-type")), (200, Some(mime)), "{query}");
+        assert!(taken.bytes.starts_with(magic), "{query}");
+    }
+    let png = server.get(&format!("{still}?format=png")).bytes;
+    assert_eq!(png[16..24], [0, 0, 1, 64, 0, 0, 0, 240], "320 x 240");
+    assert_eq!(wrongs(get(&server, &format!("{still}?format=bmp"))), wrong("enum", &["query", "format"]));
+    let nobody = http::get(server.address(), "/cameras/GUEST1/streams/CAM_A/still", &[]);
+    assert_eq!(nobody.status, 503, "nobody publishes: {}", nobody.body);
 }
 
 #[test]

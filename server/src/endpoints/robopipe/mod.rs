@@ -16,6 +16,7 @@ mod openapi;
 mod operations;
 mod rendition;
 mod stats;
+mod still;
 mod streams;
 mod video;
 

@@ -37,6 +37,10 @@ fn describe(operation: &Operation) -> Value {
     let (status, content) = operation.answer;
     let content = match content {
         Content::Json(schema) => json!({ "application/json": { "schema": reference(schema) } }),
+        Content::Image => {
+            let file = json!({ "schema": { "type": "string", "format": "binary" } });
+            json!({ "image/jpeg": file, "image/png": file })
+        }
         Content::Socket => json!({}),
     };
     let mut responses = json!({ "403": answer("Not allowed", &reference("Refusal")) });
@@ -119,6 +123,7 @@ fn schemas() -> Value {
         "SensorControl": object(controls().chain(focus.clone()), true),
         "SensorControlUpdate": object(controls().map(|(name, schema)| (name, with_null(schema))).chain(focus), false),
         "Circuits": { "type": "array", "maxItems": 0 },
+        "ImageFormat": super::still::FORMAT.schema(),
         "Boolean": { "type": "boolean" },
         "Null": { "type": "null" },
         "Refusal": object([("detail", text())], true),

@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::call::Call;
 use super::errors::Failure;
-use super::{Face, cameras, config, control, names, stats, streams, video};
+use super::{Face, cameras, config, control, names, stats, still, streams, video};
 use crate::auth::{Access, Right};
 use crate::endpoint::Route;
 
@@ -38,6 +38,8 @@ pub(super) struct Operation {
 pub(super) enum Content {
     /// JSON of this schema.
     Json(&'static str),
+    /// A picture.
+    Image,
     /// No answer but a socket: no part of an OpenAPI document.
     Socket,
 }
@@ -64,7 +66,7 @@ macro_rules! operations {
     (@body $body:literal) => { Some($body) };
 }
 
-use Content::{Json, Socket};
+use Content::{Image, Json, Socket};
 
 /// All of them.
 pub(super) const OPERATIONS: &[Operation] = operations! {
@@ -83,6 +85,7 @@ pub(super) const OPERATIONS: &[Operation] = operations! {
     POST "/cameras/{mxid}/streams/{stream_name}/config" 200 Json("StreamConfig"), config::set, "Set size and pace", body "StreamConfigUpdate";
     GET "/cameras/{mxid}/streams/{stream_name}/control" 200 Json("SensorControl"), control::read, "How the sensor sees";
     POST "/cameras/{mxid}/streams/{stream_name}/control" 200 Json("SensorControl"), control::set, "Set how the sensor sees", body "SensorControlUpdate";
+    GET "/cameras/{mxid}/streams/{stream_name}/still" 200 Image, still::take, "The newest picture", query &[("format", "ImageFormat")];
     GET "/cameras/{mxid}/streams/{stream_name}/nn" 200 Json("Null"), streams::network, "The neural network that runs: none does";
     POST "/cameras/{mxid}/streams/{stream_name}/nn" 501 Json("Refusal"), streams::set_network, "Run a neural network: not offered";
     DELETE "/cameras/{mxid}/streams/{stream_name}/nn" 501 Json("Refusal"), streams::set_network, "Stop a neural network: not offered";
