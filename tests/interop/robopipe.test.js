@@ -1,5 +1,6 @@
 /**
- * Robopipe's player on the video socket for a minute: as it is, and losing a third of the messages.
+ * Robopipe's player on the video socket for a minute: as it is, and losing a third of the messages. And the calls of its Studio,
+ * from a page of another server.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -15,6 +16,7 @@ before(async () => {
   site = await Site.start();
   site.page("/robopipe/", "pages/robopipe.html");
   site.page("/robopipe/player", "pages/robopipe-player.html");
+  site.page("/studio", "pages/plain.html");
   server = await Server.start(`
     [http]
     allow_origins = ["${site.origin}"]
@@ -50,6 +52,36 @@ test("Robopipe's player plays for a minute, and so does one that loses each thir
   }
   assert.ok(now[0].busy < now[0].messages * 0.05, `the plain player was busy too often: ${JSON.stringify(now[0])}`);
 });
+
+test("Studio's calls are answered across origins: lists, the whole control object back, a still", async () => {
+  const tab = await browser.open(`${site.origin}/studio`);
+  const seen = await tab.evaluate(studio, server.url);
+  assert.deepEqual(tab.complaints, []);
+  assert.deepEqual(seen.cameras, ["OAK1"]);
+  assert.deepEqual(seen.streams, [{ name: "CAM_A", active: true }]);
+  assert.equal(seen.network, null);
+  assert.deepEqual(seen.control, { status: 200, contrast: 4 });
+  assert.deepEqual(seen.still, [640, 400]);
+});
+
+/** In the page: what Studio does. @param {string} url */
+async function studio(url) {
+  /** @param {string} path @param {RequestInit} [options] */
+  const ask = (path, options) => fetch(new URL(path, url), options);
+  const cameras = await (await ask("cameras/refresh?boot=true", { method: "POST" })).json();
+  const stream = `cameras/${cameras[0].mxid}/streams/CAM_A`;
+  const control = await (await ask(`${stream}/control`)).json();
+  const body = JSON.stringify({ ...control, contrast: 4 });
+  const set = await ask(`${stream}/control`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const still = await createImageBitmap(await (await ask(`${stream}/still?format=png`)).blob());
+  return {
+    cameras: cameras.map((/** @type {{ mxid: string }} */ camera) => camera.mxid),
+    streams: await (await ask(`cameras/${cameras[0].mxid}/streams`)).json(),
+    network: await (await ask(`${stream}/nn`)).json(),
+    control: { status: set.status, contrast: (await set.json()).contrast },
+    still: [still.width, still.height],
+  };
+}
 
 /** In the page: how the two play. */
 function look() {
