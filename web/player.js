@@ -10,9 +10,11 @@ import { command } from "./ui/controls.js";
 import { Graph } from "./ui/graph.js";
 import { icon } from "./ui/icons.js";
 import { linkRow } from "./ui/link-row.js";
+import { goToLogin, hideToken } from "./ui/who.js";
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const player = /** @type {import("./firstlight-player.js").FirstlightPlayer} */ (byId("player"));
+hideToken();
 const address = new Address(location.pathname + location.search, location.href);
 const graphs = {
   latency: new Graph(/** @type {HTMLCanvasElement} */ (byId("latency")), 100),
@@ -89,6 +91,12 @@ function facts(values) {
     }),
   );
 }
+
+// Whoever is logged out, or in a frame of another page, is not led away from the picture they have.
+player.addEventListener("state", (event) => {
+  const { state } = /** @type {CustomEvent<{ state: PlayerState }>} */ (event).detail;
+  if (state === "denied" && window.top === window && !new URLSearchParams(location.search).has("sig")) goToLogin();
+});
 
 const transport = /** @type {HTMLSelectElement} */ (byId("transport"));
 transport.value = player.transport;

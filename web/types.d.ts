@@ -7,7 +7,7 @@
 type Transport = "webcodecs" | "mse";
 
 /** What the viewer is told: see docs/ref/player.md. */
-type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "off" | "missing" | "unsupported";
+type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "off" | "missing" | "denied" | "unsupported";
 
 /** One track, as the `configuration` message and the initialization segment describe it. */
 interface TrackInfo {

@@ -5,6 +5,9 @@
  */
 import "./firstlight-player.js";
 import { Tile } from "./ui/tile.js";
+import { goToLogin, hideToken, showWho } from "./ui/who.js";
+
+hideToken();
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const grid = byId("grid");
@@ -44,6 +47,7 @@ async function look() {
 async function ask(path) {
   try {
     const response = await fetch("/api/v1/" + path + location.search, { signal: AbortSignal.timeout(5000) });
+    if (response.status === 401) goToLogin();
     return response.ok ? await response.json() : null;
   } catch {
     return null;
@@ -121,6 +125,7 @@ const LIVE_MOST = 16;
 const FILTER_FROM = 8;
 
 filter.addEventListener("input", sift);
+showWho(byId("who"));
 addEventListener("focus", look);
 addEventListener("online", look);
 document.addEventListener("visibilitychange", () => !document.hidden && look());

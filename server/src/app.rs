@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::auth::Guard;
 use crate::config::plan::Plan;
 use crate::endpoint::Context;
 use crate::error::StartError;
@@ -57,8 +58,9 @@ impl App {
     /// Starts what the plan says: listens first, so that a taken port is an error and nothing else has happened.
     ///
     /// # Errors
-    /// [`StartError::Listen`] for an address that cannot be had.
+    /// [`StartError::Exposed`] for one that others could reach and do everything, [`StartError::Listen`] for an address that cannot be had.
     pub fn start(plan: Plan) -> Result<Self, StartError> {
+        plan.refuse_exposure()?;
         let mut listeners = Vec::new();
         for address in plan.http.listen.iter().flat_map(|listen| &listen.0) {
             let failed = |source: io::Error| StartError::Listen { address: address.to_string(), source };
@@ -67,12 +69,13 @@ impl App {
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
+        let origins = Arc::new(plan.http.origins);
         let context = Context {
             cameras: Arc::new(Cameras::new(stop.clone())),
             tasks: Tasks::default(),
             stop,
-            origins: Arc::new(plan.http.origins),
-            guard: Arc::default(),
+            guard: Arc::new(Guard::new(plan.auth, Arc::clone(&origins))),
+            origins,
             audience: Audience::new(plan.limits, Arc::clone(&budget), Arc::clone(&metrics)),
             limits: plan.limits,
             connections: Connections::new(

@@ -2,6 +2,9 @@
 
 #![allow(rustdoc::broken_intra_doc_links)] // these comments are the help text, where [HOST] is no link
 
+mod announcement;
+mod password;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -12,7 +15,9 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
+use self::announcement::Announcement;
 use crate::app::App;
+use crate::auth::{self, Right, Rights};
 use crate::config::file::Text;
 use crate::config::plan::{self, Plan};
 use crate::config::values::ListenAddress;
@@ -53,7 +58,8 @@ struct Arguments {
     #[arg(short, long, value_name = "ADDRESS", env = "FIRSTLIGHT_LISTEN", value_delimiter = ',')]
     listen: Vec<ListenAddress>,
 
-    /// Listen on every interface, so that other machines of the network can watch
+    /// Listen on every interface, so that other machines of the network can watch: those that have the address it prints, which
+    /// holds a token, unless the configuration says who may do what
     #[arg(long, conflicts_with = "listen")]
     lan: bool,
 
@@ -73,6 +79,8 @@ enum Command {
         /// Configuration file (TOML)
         file: PathBuf,
     },
+    /// Ask for a password and print its hash, for [users.NAME] in a configuration
+    HashPassword,
 }
 
 /// Runs the program.
@@ -80,6 +88,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Some(Command::Check { file }) => check(file),
+        Some(Command::HashPassword) => password::hash(),
         None => run(&arguments),
     };
     match result {
@@ -94,6 +103,7 @@ pub fn main() -> ExitCode {
 fn check(file: &Path) -> Result<(), StartError> {
     let text = read(file)?;
     let plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
+    plan.refuse_exposure()?;
     say(format_args!("{} is good: {} stream(s)", file.display(), plan.streams.len()));
     for stream in &plan.streams {
         let source = stream.source.as_ref().map_or_else(|| "waits for a publisher".to_owned(), |s| s.label());
@@ -111,18 +121,25 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         None => from_sources(&arguments.sources),
     };
     let mut plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
+    let mut token = None;
     if arguments.lan {
         plan.http.listen = vec![everywhere(&plan)];
+        if !plan.auth.may_be_reached() {
+            let made = auth::random_token();
+            plan.auth.admit("lan", &made, Rights::everywhere(&[Right::View, Right::Publish]));
+            token = Some(made);
+        }
     } else if !arguments.listen.is_empty() {
         plan.http.listen.clone_from(&arguments.listen);
     }
+    let open = plan.auth.is_open();
     let names: Vec<String> = plan.streams.iter().map(|stream| stream.name.to_string()).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let app = App::start(plan)?;
-        announce(app.addresses(), &names, arguments.lan);
+        Announcement { addresses: app.addresses(), names: &names, token: token.as_deref(), open }.make();
         let notify = Notify::from_environment().unwrap_or_else(|error| {
             warn!(%error, "the service manager cannot be told anything");
             Notify::default()
@@ -175,32 +192,9 @@ fn everywhere(plan: &Plan) -> ListenAddress {
     ListenAddress(vec![(std::net::Ipv6Addr::UNSPECIFIED, port).into()])
 }
 
-/// Says where to look, on standard output: it is the answer to the command.
-fn announce(addresses: &[SocketAddr], names: &[String], lan: bool) {
-    for address in addresses {
-        let shown = if address.ip().is_unspecified() {
-            format!("{}:{}", hostname(), address.port())
-        } else {
-            address.to_string()
-        };
-        say(format_args!("firstlight {}: open http://{shown}/", env!("CARGO_PKG_VERSION")));
-        for name in names {
-            say(format_args!("  {name}: http://{shown}/{name}/"));
-        }
-    }
-    if lan || addresses.iter().any(|a| !a.ip().is_loopback()) {
-        say(format_args!("Everybody who can reach this machine can watch: there is no password yet."));
-    }
-}
-
 /// One line on standard output. If nobody reads it (`firstlight | head -1`) it is lost, and the server goes on.
 fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
-}
-
-fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |n| n.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -86,6 +86,20 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Other machines could do everything.
+    #[error(
+        "it would listen on {address}, where other machines reach it, and nothing says who may do what. \
+         Write users into the configuration ([users.NAME]; `firstlight hash-password` makes the password's hash), \
+         or use --lan, which prints an address with a token in it, \
+         or write auth = \"open\" in the first line of the configuration to let everybody do everything"
+    )]
+    Exposed {
+        /// The address.
+        address: String,
+    },
+    /// What was typed is no password.
+    #[error("{0}")]
+    Password(String),
     /// The runtime could not be made.
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),

@@ -105,7 +105,7 @@ fn an_unknown_section_and_an_unknown_key_of_a_stream_are_refused() {
 
 #[test]
 fn names_and_schemes_are_used_once() {
-    let mut seen = BTreeSet::from(["http", "streams"]);
+    let mut seen = BTreeSet::from(["auth", "http", "streams", "tokens", "users"]);
     let mut schemes = BTreeSet::new();
     for endpoint in ENDPOINTS {
         assert!(seen.insert(endpoint.name()), "{}", endpoint.name());
@@ -154,12 +154,32 @@ fn the_example_configuration_is_good_and_shows_every_key() {
         assert!(error.contains(key), "the error does not name {key}: {error}");
     }
     assert_eq!(shown, BTreeSet::from(["linger", "on_demand", "source"]));
+    assert_eq!(shown_below(&parsed, "auth"), keys("[auth]\nzzz = 1\n"));
+    for (section, one) in [("users", "[users.a]\nzzz = 1\n"), ("tokens", "[tokens.a]\nzzz = 1\n")] {
+        let ones = parsed[section].as_table().unwrap().values().filter_map(toml::Value::as_table);
+        let shown: BTreeSet<String> = ones.flat_map(|table| table.keys().cloned()).collect();
+        assert_eq!(shown, keys(one), "[{section}]");
+    }
     assert_eq!(streams.len(), plan.streams.len());
 
     for endpoint in sources() {
         let tables = streams.iter().filter_map(|s| s.get("source")?.get(endpoint.name())?.as_table());
         let shown: BTreeSet<String> = tables.flat_map(|table| table.keys().cloned()).collect();
         assert_eq!(shown, source_keys(*endpoint), "source = {{ {} = … }}", endpoint.name());
+    }
+}
+
+fn shown_below(parsed: &toml::Table, section: &str) -> BTreeSet<String> {
+    parsed[section].as_table().into_iter().flat_map(toml::Table::keys).cloned().collect()
+}
+
+#[test]
+fn the_reference_explains_every_key_of_who_may_do_what() {
+    let page = read("docs/ref/auth.md");
+    for toml in ["[auth]\nzzz = 1\n", "[users.a]\nzzz = 1\n", "[tokens.a]\nzzz = 1\n"] {
+        for key in listed(&errors(toml)) {
+            assert!(page.contains(&format!("`{key}`")), "docs/ref/auth.md does not explain `{key}`");
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 /**
  * What the server says about its streams (`GET /api/v1/streams`), asked at most once a second for a whole page.
  *
- * A socket that fails does not say why; this does: no such stream, a camera that is away and its reason, or no server.
+ * A socket that fails does not say why; this does: no such stream, a camera that is away and its reason, a viewer who must
+ * log in, or no server.
  */
 
 /**
  * @param {import("./address.js").Address} address
- * @returns {Promise<{ server: "away" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
+ * @returns {Promise<{ server: "away" | "closed" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
  */
 export async function askServer(address) {
   const url = address.api("streams");
@@ -14,19 +15,20 @@ export async function askServer(address) {
   const answer = known && performance.now() - known.at < 1000 ? known.answer : ask(url);
   if (answer !== known?.answer) answers.set(url, { at: performance.now(), answer });
   const streams = await answer;
-  if (!streams) return { server: "away", stream: null };
+  if (!Array.isArray(streams)) return { server: streams, stream: null };
   return { server: "there", stream: streams.find((s) => s.name === address.name) ?? null };
 }
 
-/** @param {string} url @returns {Promise<StreamInfo[] | null>} */
+/** @param {string} url @returns {Promise<StreamInfo[] | "away" | "closed">} */
 async function ask(url) {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(4000) });
-    return response.ok ? await response.json() : null;
+    if (response.status === 401 || response.status === 403) return "closed";
+    return response.ok ? await response.json() : "away";
   } catch {
-    return null;
+    return "away";
   }
 }
 
-/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | null> }>} */
+/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | "away" | "closed"> }>} */
 const answers = new Map();

@@ -130,5 +130,6 @@ const WORDS = {
   reconnecting: "Reconnecting",
   off: "Off",
   missing: "No such stream",
+  denied: "Not logged in",
   unsupported: "Cannot play",
 };

@@ -102,5 +102,6 @@ const TITLES = {
   reconnecting: "Reconnecting",
   off: "Switched off",
   missing: "No such stream",
+  denied: "Log in to watch",
   unsupported: "This browser cannot play it",
 };

@@ -13,8 +13,9 @@ use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
 use super::reserved;
 use super::values::{ListenAddress, Span};
+use crate::auth::{Policy, Sections};
 use crate::endpoint::{Endpoint, Serve, Source};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, StartError};
 use crate::net::origin::OriginPolicy;
 use crate::supervise::source::Demand;
 
@@ -26,6 +27,8 @@ pub struct Plan {
     pub limits: Limits,
     /// From where on newcomers are turned away.
     pub budget: Budget,
+    /// Who may do what.
+    pub auth: Policy,
     /// The streams, in the order of the text.
     pub streams: Vec<StreamPlan>,
     /// Every other section as it was written, to tell whether it changed.
@@ -56,6 +59,22 @@ pub struct StreamPlan {
     pub source: Option<Arc<dyn Source>>,
     /// When the source runs.
     pub demand: Demand,
+}
+
+impl Plan {
+    /// Refuses to be reached from other machines if nobody has said who may do what.
+    ///
+    /// # Errors
+    /// [`StartError::Exposed`], with the ways out.
+    pub fn refuse_exposure(&self) -> Result<(), StartError> {
+        let mut addresses = self.http.listen.iter().flat_map(|listen| &listen.0);
+        match addresses.find(|address| !address.ip().to_canonical().is_loopback()) {
+            Some(address) if !self.auth.may_be_reached() => {
+                Err(StartError::Exposed { address: address.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Debug for Plan {
@@ -95,6 +114,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
     let mut budget = Budget::default();
     let mut streams = Vec::new();
     let mut written = BTreeMap::new();
+    let mut access = Sections::default();
     let mut sections: BTreeMap<&'static str, Section<'_>> = BTreeMap::new();
     for (key, section) in text.sections().map_err(|e| vec![e])? {
         let endpoint = endpoints.iter().find(|e| e.name() == key);
@@ -106,6 +126,9 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             "limits" => keep(Limits::parse(section), &mut errors, |parsed| limits = parsed),
             "budget" => keep(Budget::parse(section), &mut errors, |parsed| budget = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
+            "auth" => access.auth = Some(section),
+            "users" => access.users = Some(section),
+            "tokens" => access.tokens = Some(section),
             _ => match endpoint {
                 Some(endpoint) => drop(sections.insert(endpoint.name(), section)),
                 None => {
@@ -115,6 +138,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         }
     }
     let planned = judge(streams, endpoints, &mut errors);
+    let auth = access.policy(&mut errors);
     let mut serve = Vec::new();
     for endpoint in endpoints {
         keep(endpoint.serve(sections.remove(endpoint.name())), &mut errors, |parts| serve.push(parts));
@@ -132,7 +156,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         return Err(errors);
     }
     let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
-    Ok(Plan { http, limits, budget, streams: planned, sections: written, serve })
+    Ok(Plan { http, auth, limits, budget, streams: planned, sections: written, serve })
 }
 
 /// Judges a text that has nothing but streams: those that are good, and what is wrong with the others.
@@ -174,7 +198,7 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: 
 }
 
 fn known(endpoints: &[&dyn Endpoint]) -> String {
-    let mut names = vec!["budget", "http", "limits", "streams"];
+    let mut names = vec!["auth", "budget", "http", "limits", "streams", "tokens", "users"];
     names.extend(endpoints.iter().map(|e| e.name()));
     names.sort_unstable();
     names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")

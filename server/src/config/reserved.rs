@@ -28,6 +28,8 @@ const RESERVED_ROOTS: &[&str] = &[
     "docs",
     "firstlight-player.js",
     "health",
+    "login",
+    "logout",
     "metrics",
     "openapi.json",
     "rtcbot.js",

@@ -3,6 +3,10 @@
 //! Knows no endpoint: routes come in as [`crate::endpoint::Parts`].
 
 pub mod api;
+mod caller;
+mod login;
 pub mod metrics;
+mod refusal;
 pub mod router;
+mod security;
 pub mod server;

@@ -15,9 +15,9 @@ use axum::response::IntoResponse;
 use hub::StreamName;
 use percent_encoding::percent_decode_str;
 
-use crate::auth::{Access, Identity};
+use crate::auth::{Access, Identity, Right};
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
-use crate::http::{api, metrics};
+use crate::http::{api, caller, login, metrics, refusal, security};
 
 /// All routes, and what each asks of a caller.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Routes {
 }
 
 /// One line of the route table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Entry {
     /// The method.
     pub method: Method,
@@ -35,6 +35,8 @@ pub struct Entry {
     pub path: String,
     /// What a caller must be allowed to do.
     pub access: Access,
+    /// The stream that the path names, from its parameters in their order.
+    pub stream: Option<StreamOf>,
 }
 
 impl Routes {
@@ -42,6 +44,7 @@ impl Routes {
     pub fn new(parts: Vec<Parts>, context: &Context) -> Self {
         let mut routes = api::routes(context);
         routes.push(metrics::route(context));
+        routes.extend(login::routes(context));
         let mut stream_routes = Vec::new();
         for part in parts {
             routes.extend(part.routes);
@@ -51,12 +54,14 @@ impl Routes {
             method: route.method.clone(),
             path: route.path.clone(),
             access: route.access,
+            stream: route.stream.clone(),
         });
         let below_streams = stream_routes.iter().flat_map(|route| {
             route.methods.iter().map(|method| Entry {
                 method: method.clone(),
                 path: format!("/{{stream}}/{}", route.tail),
                 access: route.access,
+                stream: Some(Arc::new(|path: &[&str]| StreamName::new(path.first()?).ok())),
             })
         });
         let table = fixed.chain(below_streams).collect();
@@ -83,12 +88,12 @@ impl Routes {
         let guard = Arc::clone(&context.guard);
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
             let guard = Arc::clone(&guard);
-            async move {
-                let (mut head, body) = request.into_parts();
-                let identity = guard.identify(&head);
-                head.extensions.insert(identity);
-                next.run(Request::from_parts(head, body)).await
-            }
+            async move { caller::know(&guard, request, next).await }
+        }));
+        let origins = Arc::clone(&context.origins);
+        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let origins = Arc::clone(&origins);
+            async move { security::answer(&origins, request, next).await }
         }));
         Self { router, table }
     }
@@ -101,6 +106,12 @@ impl Routes {
     /// Every route there is.
     pub fn table(&self) -> &[Entry] {
         &self.table
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {:?}", self.method, self.path, self.access)
     }
 }
 
@@ -128,7 +139,7 @@ fn allowed(access: Access, stream: Option<&StreamName>, request: &Request) -> Re
     if identity.is_some_and(|identity| identity.satisfies(access, stream)) {
         return Ok(());
     }
-    Err((StatusCode::FORBIDDEN, "you may not do this\n").into_response())
+    Err(refusal::response(identity, request))
 }
 
 async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
@@ -136,7 +147,7 @@ async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -
     let here = || routes.iter().filter_map(|route| Some((route, stream_of(&path, route.tail)?)));
     // An address with a tail is no stream's page as well.
     let Some((tail, _)) = here().map(|(route, name)| (route.tail, name)).next() else {
-        return without_tail(&path, context, request.uri().query());
+        return without_tail(&path, context, &request);
     };
     let mut here_too = here().filter(|(route, _)| route.tail == tail);
     let Some((route, name)) = here_too.find(|(route, _)| route.methods.contains(request.method())) else {
@@ -155,20 +166,21 @@ async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -
     (route.handler)(camera, request).await
 }
 
-/// `/front` is the page `/front/`, whose relative addresses need the slash.
-fn without_tail(path: &str, context: &Context, query: Option<&str>) -> Response<Body> {
-    match context.cameras.get(path.trim_start_matches('/')) {
-        Some(camera) => {
-            let query = query.map(|q| format!("?{q}")).unwrap_or_default();
-            let location = HeaderValue::from_str(&format!("/{}/{query}", camera.stream().name()));
-            match location {
-                Ok(location) => {
-                    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response()
-                }
-                Err(_) => not_found("no such address\n"),
-            }
-        }
-        None => not_found("there is no stream and no page at this address\n"),
+/// `/front` is the page `/front/`, whose relative addresses need the slash. Whether there is such a stream learns only who may see it.
+fn without_tail(path: &str, context: &Context, request: &Request) -> Response<Body> {
+    let Some(name) = stream_of(&format!("{path}/"), "") else {
+        return not_found("there is no page at this address\n");
+    };
+    if let Err(refusal) = allowed(Access::Stream(Right::View), Some(&name), request) {
+        return refusal;
+    }
+    if context.cameras.get(name.as_str()).is_none() {
+        return not_found("there is no stream and no page at this address\n");
+    }
+    let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
+    match HeaderValue::from_str(&format!("/{name}/{query}")) {
+        Ok(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
+        Err(_) => not_found("no such address\n"),
     }
 }
 

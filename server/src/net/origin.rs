@@ -20,11 +20,12 @@ impl OriginPolicy {
     /// Whether a request with these headers may connect. Programs that are no browsers send no `Origin`.
     pub fn allows(&self, headers: &HeaderMap) -> bool {
         !headers.contains_key(header::ORIGIN)
-            || self.trusts(headers)
             || self.allowed.iter().any(|allowed| allowed == "*")
+            || self.trusts(headers)
     }
 
-    /// Whether it comes from a page of ours, or of one that is listed by name.
+    /// Whether the request is that of a page of ours, or of one that is listed by its name: it may act for whoever looks at it, with the
+    /// cookie and the password that their browser sends. `*` lets pages connect, not act.
     pub fn trusts(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
             return false;
@@ -103,7 +104,15 @@ mod tests {
         assert!(!policy.allows(&headers("cam:8080", Some("https://shop.example.evil"))));
         let all = OriginPolicy::new(vec!["*".to_owned()]);
         assert!(all.allows(&headers("cam", Some("http://any"))));
-        assert!(policy.trusts(&headers("cam:8080", Some("https://shop.example"))));
-        assert!(!all.trusts(&headers("cam", Some("http://any"))) && !all.trusts(&headers("cam", None)));
+    }
+
+    #[test]
+    fn a_page_acts_for_its_viewer_only_if_it_is_ours_or_named() {
+        let all = OriginPolicy::new(vec!["*".to_owned()]);
+        assert!(!all.trusts(&headers("cam", Some("http://any"))));
+        assert!(!all.trusts(&headers("cam", None)));
+        assert!(all.trusts(&headers("cam", Some("http://cam"))));
+        let named = OriginPolicy::new(vec!["https://shop.example".to_owned()]);
+        assert!(named.trusts(&headers("cam:8080", Some("https://shop.example"))));
     }
 }

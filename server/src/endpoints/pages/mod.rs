@@ -1,4 +1,4 @@
-//! The pages: the wall at `/`, the player at `/{stream}/`, and what they are made of at `/assets/`.
+//! The pages: the wall at `/`, the player at `/{stream}/`, the login at `/login`, and what they are made of at `/assets/`.
 //!
 //! Everything is embedded in the program and asks nothing of any other server: it works on an isolated network.
 
@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::auth::Access;
+use crate::auth::{Access, Right};
 use crate::config::file::Section;
 use crate::endpoint::{Endpoint, Parts, Route, Serve, StreamRoute};
 use crate::error::ConfigError;
@@ -34,6 +34,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
      media-src 'self' blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; frame-ancestors *";
 
+/// Where a password is typed, no other page may show it as its own.
+const LOGIN_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'";
+
 impl Endpoint for Pages {
     fn name(&self) -> &'static str {
         "pages"
@@ -45,11 +49,10 @@ impl Endpoint for Pages {
         }
         Ok(Box::new(|_| {
             let page_route = |path, handler| Route::new(Method::GET, path, Access::Public, handler);
+            let wall = get(|headers: HeaderMap| async move { page("wall.html", &headers, StatusCode::OK) });
             let routes = vec![
-                page_route(
-                    "/",
-                    get(|headers: HeaderMap| async move { page("wall.html", &headers, StatusCode::OK) }),
-                ),
+                Route::new(Method::GET, "/", Access::Any(Right::View), wall),
+                page_route("/login", get(|headers: HeaderMap| async move { login(&headers) })),
                 page_route("/firstlight-player.js", get(|headers: HeaderMap| async move { alias(&headers) })),
                 page_route(
                     "/favicon.ico",
@@ -63,7 +66,7 @@ impl Endpoint for Pages {
             let player = StreamRoute {
                 tail: "",
                 methods: &[Method::GET, Method::HEAD],
-                access: Access::Public,
+                access: Access::Stream(Right::View),
                 needs_stream: false,
                 handler: Arc::new(|camera, request: Request| {
                     Box::pin(async move {
@@ -88,7 +91,13 @@ fn page(path: &str, request: &HeaderMap, status: StatusCode) -> Response {
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn login(request: &HeaderMap) -> Response {
+    let mut response = page("login.html", request, StatusCode::OK);
+    let policy = HeaderValue::from_static(LOGIN_SECURITY_POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
@@ -113,7 +122,6 @@ fn asset(path: &str, request: &HeaderMap) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.mime));
     headers.insert(header::ETAG, HeaderValue::from_static(asset.etag));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Modules are fetched with CORS, and the element is made to be used by pages of other origins.
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response

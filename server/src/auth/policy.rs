@@ -1,0 +1,134 @@
+//! Who is known, and what each may do: what the configuration says, judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+
+use super::identity::Identity;
+use super::password::PasswordHash;
+use super::rights::Rights;
+use super::secret::{self, Digest};
+use crate::telemetry::unix_micros;
+
+/// Who may do what.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) openness: Openness,
+    pub(super) users: BTreeMap<Arc<str>, User>,
+    pub(super) tokens: Vec<Token>,
+    pub(super) strangers: Arc<Rights>,
+    /// How long one stays logged in.
+    pub(super) session: Duration,
+    pub(super) link_key: hmac::Key,
+}
+
+/// Whether anybody is asked who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Openness {
+    /// Nobody said so: only this machine may reach the server.
+    Unsaid,
+    /// The configuration says that everybody may do everything.
+    Open,
+    /// Everybody is asked.
+    Asking,
+}
+
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) password: PasswordHash,
+    pub(super) rights: Arc<Rights>,
+}
+
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) name: Arc<str>,
+    pub(super) digest: Digest,
+    pub(super) rights: Arc<Rights>,
+    /// Unix seconds.
+    pub(super) expires: Option<u64>,
+}
+
+/// Whose credentials were right: what is remembered of a login instead of the rights, so that a change of the configuration counts at
+/// once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A user, while the password is the same.
+    User {
+        name: Arc<str>,
+        password: Digest,
+    },
+    Token(Digest),
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            openness: Openness::Unsaid,
+            users: BTreeMap::new(),
+            tokens: Vec::new(),
+            strangers: Arc::default(),
+            session: DEFAULT_SESSION,
+            link_key: link_key(&secret::random_bytes::<32>()),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether the server may be reached from other machines: somebody is asked, or the configuration says that nobody need be.
+    pub fn may_be_reached(&self) -> bool {
+        self.openness != Openness::Unsaid
+    }
+
+    /// Whether everybody who reaches the server may do everything.
+    pub fn is_open(&self) -> bool {
+        self.openness != Openness::Asking
+    }
+
+    /// Lets whoever holds a token do something, until the server ends.
+    pub fn admit(&mut self, name: &str, token: &str, rights: Rights) {
+        self.openness = Openness::Asking;
+        let (digest, rights) = (Digest::of(token), Arc::new(rights));
+        self.tokens.push(Token { name: name.into(), digest, rights, expires: None });
+    }
+
+    pub(super) fn holder_of_token(&self, token: &str) -> Option<Holder> {
+        let digest = Digest::of(token);
+        self.tokens.iter().any(|known| known.digest == digest).then_some(Holder::Token(digest))
+    }
+
+    /// Who that is now; `None` if they are no longer known, or their time is over.
+    pub(super) fn identity(&self, holder: &Holder) -> Option<Identity> {
+        match holder {
+            Holder::User { name, password } => {
+                let (name, user) = self.users.get_key_value(name)?;
+                (user.password.digest() == *password)
+                    .then(|| Identity::known(Arc::clone(name), Arc::clone(&user.rights)))
+            }
+            Holder::Token(digest) => {
+                let token = self.tokens.iter().find(|token| token.digest == *digest)?;
+                let alive = token.expires.is_none_or(|expires| unix_seconds() < expires);
+                alive.then(|| Identity::known(Arc::clone(&token.name), Arc::clone(&token.rights)))
+            }
+        }
+    }
+}
+
+impl Holder {
+    #[cfg(test)]
+    pub(super) const fn token(digest: Digest) -> Self {
+        Self::Token(digest)
+    }
+}
+
+pub(super) fn link_key(secret: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
+}
+
+/// Unix seconds.
+pub(super) fn unix_seconds() -> u64 {
+    u64::try_from(unix_micros() / 1_000_000).unwrap_or(0)
+}
+
+const DEFAULT_SESSION: Duration = Duration::from_secs(7 * 86_400);

@@ -1,0 +1,81 @@
+//! What the program says when it runs: where to look. On standard output, since it is the answer to the command.
+
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+use super::say;
+
+/// Where to look.
+#[derive(Debug)]
+pub(super) struct Announcement<'a> {
+    pub(super) addresses: &'a [SocketAddr],
+    /// The streams.
+    pub(super) names: &'a [String],
+    /// Made for this run; whoever has it may watch.
+    pub(super) token: Option<&'a str>,
+    /// Whether everybody may do everything.
+    pub(super) open: bool,
+}
+
+impl Announcement<'_> {
+    /// Says it.
+    pub(super) fn make(&self) {
+        let query = self.token.map(|token| format!("?token={token}")).unwrap_or_default();
+        for address in self.addresses {
+            let place = self.place(*address);
+            say(format_args!("firstlight {}: open http://{place}/{query}", env!("CARGO_PKG_VERSION")));
+            for name in self.names {
+                say(format_args!("  {name}: http://{place}/{name}/{query}"));
+            }
+            // In a file or a pipe nobody can point a phone at it.
+            if self.token.is_some() && io::stdout().is_terminal() {
+                say(format_args!("{}", code(&format!("http://{place}/{query}"))));
+            }
+        }
+        if self.token.is_some() {
+            say(format_args!(
+                "Whoever has this address can watch and publish until firstlight ends; without it nobody can."
+            ));
+        } else if self.open && self.addresses.iter().any(|a| !a.ip().to_canonical().is_loopback()) {
+            say(format_args!(
+                "Everybody who can reach this machine can watch and change everything: auth is \"open\"."
+            ));
+        }
+    }
+
+    /// Host and port as other machines write them.
+    fn place(&self, address: SocketAddr) -> String {
+        if !address.ip().is_unspecified() {
+            return address.to_string();
+        }
+        // A phone that reads an address from a code knows no names of this network.
+        let host = match (self.token, outward()) {
+            (Some(_), Some(own)) => own.to_string(),
+            _ => hostname(),
+        };
+        format!("{host}:{}", address.port())
+    }
+}
+
+/// A QR code in block characters, dark on light, as phones expect it, whatever the terminal's colours are.
+fn code(text: &str) -> String {
+    let Ok(code) = QrCode::new(text) else { return String::new() };
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let lines = picture.lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The address that other machines of the network know this one by. Nothing is sent: the system is only asked which way it would go.
+fn outward() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_unspecified())
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |n| n.trim().to_owned())
+}

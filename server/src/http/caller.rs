@@ -1,0 +1,68 @@
+//! Finds out who makes a request, before anything answers it.
+//!
+//! The [`Guard`] says who; here a password is checked on a thread of its own, and somebody who came with a token in the address is given a
+//! session, so that the page can take it out of there.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header, request};
+use axum::middleware::Next;
+
+use super::refusal;
+use crate::auth::{self, Caller, Check, Guard, Outcome};
+use crate::supervise::tasks::on_thread;
+
+/// Puts the caller's identity into the request's extensions.
+pub(super) async fn know(guard: &Guard, request: Request, next: Next) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    let caller = match settle(guard, guard.identify(&head)).await {
+        Ok(caller) => caller,
+        Err(wait) => return refusal::slowed(wait),
+    };
+    head.extensions.insert(caller.identity.clone());
+    let arrival = arrival(guard, &caller, &head);
+    let mut response = next.run(Request::from_parts(head, body)).await;
+    if let Some(cookie) = arrival.filter(|_| response.status().is_success()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Who it is in the end.
+///
+/// # Errors
+/// How long to wait before another attempt.
+pub(super) async fn settle(guard: &Guard, outcome: Outcome) -> Result<Caller, Duration> {
+    let check = match outcome {
+        Outcome::Caller(caller) => return Ok(caller),
+        Outcome::Slowed(wait) => return Err(wait),
+        Outcome::Check(check) => check,
+    };
+    let turn = guard.turn().await?;
+    let checked = on_thread("password".to_owned(), move || {
+        let checked = Check::run(check);
+        drop(turn);
+        checked
+    });
+    // Without a thread there is no answer, as there is none when too many wait.
+    let (check, right) = checked.await.map_err(|_| Duration::from_secs(2))?;
+    Ok(guard.settle(check, right))
+}
+
+/// The cookie for somebody who opened a page with a token in its address.
+fn arrival(guard: &Guard, caller: &Caller, head: &request::Parts) -> Option<HeaderValue> {
+    if !caller.by_query || head.method != Method::GET || !refusal::wants_page(&head.method, &head.headers) {
+        return None;
+    }
+    let (id, length) = guard.begin_session(caller)?;
+    cookie(&head.headers, &id, length)
+}
+
+/// A session's cookie: not for scripts, and sent for our own pages alone.
+pub(super) fn cookie(request: &HeaderMap, id: &str, length: Duration) -> Option<HeaderValue> {
+    let (name, seconds) = (auth::cookie_name(request), length.as_secs());
+    let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+    HeaderValue::from_str(&text).ok()
+}

@@ -1,0 +1,55 @@
+//! Headers that every answer carries: what a browser must not do with it.
+//!
+//! Not here: which pages may connect (`net::origin`), what a page may load (each page's own Content-Security-Policy).
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::middleware::Next;
+
+use crate::net::origin::OriginPolicy;
+
+/// Adds them.
+pub(super) async fn answer(origins: &OriginPolicy, request: Request, next: Next) -> Response<Body> {
+    let origin = origins.cors(request.headers()).cloned();
+    let mut response = next.run(request).await;
+    let refused = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    );
+    let headers = response.headers_mut();
+    let mut unless_said = |name: HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    unless_said(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // An address may hold a token.
+    unless_said(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // A page elsewhere that embeds a stream learns that it has to say who it is.
+    if let Some(origin) = origin.filter(|_| refused) {
+        unless_said(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    let (is_page, is_data) = kind(headers);
+    let mut unless_said = |name: HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    if is_page {
+        unless_said(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING));
+    }
+    // Pictures, films and the player's modules are made to be embedded; what is read by scripts is not, and CORS opens it where it may.
+    let policy = if is_page || is_data { "same-origin" } else { "cross-origin" };
+    unless_said(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(policy));
+    response
+}
+
+/// Whether it is a page, and whether it is data.
+fn kind(headers: &HeaderMap) -> (bool, bool) {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    (
+        kind == "text/html",
+        kind.ends_with("json") || kind.starts_with("text/plain") || kind == "text/event-stream",
+    )
+}
+
+/// For a page that says nothing of what it needs.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
