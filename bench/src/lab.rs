@@ -70,8 +70,13 @@ impl Lab {
 
     /// Starts the server with one stream, `bench`, that plays the clip.
     pub(crate) fn server_with_clip(&self) -> Result<Running, BenchError> {
+        self.server_with_clip_and("")
+    }
+
+    /// The same with more sections before it.
+    pub(crate) fn server_with_clip_and(&self, sections: &str) -> Result<Running, BenchError> {
         let path = self.options.clip.display().to_string();
-        self.server(&format!("[streams.bench]\nsource = {{ file = {{ path = {path:?} }} }}\n"))
+        self.server(&format!("{sections}[streams.bench]\nsource = {{ file = {{ path = {path:?} }} }}\n"))
     }
 
     /// Starts the server with one stream, `bench`, of the test pattern.
@@ -145,6 +150,11 @@ impl Running {
     /// The URL of a page on it.
     pub(crate) fn page(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// CPU time used so far.

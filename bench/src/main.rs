@@ -78,6 +78,16 @@ enum Command {
     },
     /// Idle, per viewer, stalled viewers
     Memory(LabOptions),
+    /// Memory of viewers who wait, and a scrape of /metrics beside them
+    Idle {
+        #[command(flatten)]
+        lab: LabOptions,
+        /// Viewers at once
+        #[arg(long, short = 'n', default_value_t = 2000)]
+        viewers: usize,
+    },
+    /// More viewers than the budget allows
+    Overload(LabOptions),
     /// Start to listening
     Startup(LabOptions),
     /// Warm join to the first decodable picture
@@ -117,6 +127,8 @@ fn run(command: Command) -> Result<(), BenchError> {
         Command::Compare { lab, viewers } => (commands::compare::run(&Lab::new(&lab)?, viewers)?, lab.json),
         Command::Delay { lab, viewers } => (commands::delay::run(&Lab::new(&lab)?, viewers)?, lab.json),
         Command::Memory(lab) => (commands::memory::run(&Lab::new(&lab)?)?, lab.json),
+        Command::Idle { lab, viewers } => (commands::idle::run(&Lab::new(&lab)?, viewers)?, lab.json),
+        Command::Overload(lab) => (commands::overload::run(&Lab::new(&lab)?)?, lab.json),
         Command::Startup(lab) => (commands::startup::run(&Lab::new(&lab)?)?, lab.json),
         Command::Join(lab) => (commands::join::run(&Lab::new(&lab)?)?, lab.json),
         Command::EncodeOnce(lab) => (commands::encode_once::run(&Lab::new(&lab)?)?, lab.json),
@@ -130,12 +142,14 @@ fn run(command: Command) -> Result<(), BenchError> {
 /// Every measurement; one that fails is a row that says why.
 fn all(lab: &Lab) -> Outcome {
     type Measurement = fn(&Lab) -> Result<Outcome, BenchError>;
-    let measurements: [(&str, Measurement); 7] = [
+    let measurements: [(&str, Measurement); 9] = [
         ("startup", commands::startup::run),
         ("compare", |lab| commands::compare::run(lab, 400)),
         ("delay", |lab| commands::delay::run(lab, 1000)),
         ("join", commands::join::run),
         ("memory", commands::memory::run),
+        ("idle", |lab| commands::idle::run(lab, 2000)),
+        ("overload", commands::overload::run),
         ("encode-once", commands::encode_once::run),
         ("glass", commands::glass::run),
     ];
