@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::cameras::{Camera, Orders, State};
 use crate::endpoint::Source;
 use crate::error::SourceError;
+use crate::telemetry::Throttle;
 
 /// When a source runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub fn supervise(camera: Arc<Camera>, source: Arc<dyn Source>) -> impl Future<Ou
 
 async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
     let mut backoff = Backoff::default();
+    // Viewers who come and go must not fill the log: of runs that follow each other faster than this, only the first is told of.
+    let runs = Throttle::new(Duration::from_secs(1));
     let stop = camera.stop().clone();
     let mut wish = Wish { viewers: camera.stream().demand(), demand: camera.demand() };
     let mut orders = camera.orders();
@@ -85,8 +88,13 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
         let started = Instant::now();
         let before = camera.stream().snapshot().units;
         let name = camera.stream().name();
+        let told = runs.allow();
+        if let Some(held) = told {
+            info!(stream = %name, source = %source.label(), held, "source starts");
+        }
         match run_once(&camera, source.as_ref(), &stop, (&mut wish, &mut orders)).await {
             Ended::Shutdown => return,
+            Ended::Unwanted if told.is_none() => {}
             Ended::Unwanted => info!(stream = %name, "nobody watches any more: source stopped"),
             Ended::Ordered => {
                 let to =
@@ -99,8 +107,9 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
                 }
                 let wait = backoff.next(random());
                 // The first failures are news, the hundredth of the same kind is not.
-                if backoff.failures() <= 5 || backoff.failures().is_power_of_two() {
-                    let failures = backoff.failures();
+                let failures = backoff.failures();
+                let first = failures == 1;
+                if (first && told.is_some()) || (!first && (failures <= 5 || failures.is_power_of_two())) {
                     warn!(stream = %name, %reason, failures, retry_in_ms = wait.as_millis() as u64, "source failed");
                 }
                 camera.set_state(State::Reconnecting(reason));
@@ -125,7 +134,6 @@ async fn run_once(
         Ok(publisher) => publisher,
         Err(error) => return Ended::Failed(error.to_string()),
     };
-    info!(stream = %camera.stream().name(), source = %source.label(), "source starts");
     let end = stop.child_token();
     let mut run = caught(source.run(publisher, end.clone()));
     let ended = tokio::select! {
