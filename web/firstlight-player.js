@@ -12,6 +12,7 @@ import { Session, discard } from "./players/session.js";
 import { command, controls } from "./ui/controls.js";
 import { followPictureInPicture, inPictureInPicture, openPictureInPicture } from "./ui/picture-in-picture.js";
 import { css } from "./ui/player-style.js";
+import { Still } from "./ui/still.js";
 import { Veil } from "./ui/veil.js";
 
 export class FirstlightPlayer extends HTMLElement {
@@ -35,6 +36,7 @@ export class FirstlightPlayer extends HTMLElement {
   #address = null;
   #stage = document.createElement("div");
   #veil = new Veil(() => this.#unblock());
+  #still = new Still(() => this.#refresh());
   /** @type {ReturnType<typeof controls> | null} */
   #controls = null;
   #ticker = 0;
@@ -52,7 +54,7 @@ export class FirstlightPlayer extends HTMLElement {
     const box = document.createElement("div");
     box.className = "stage-box";
     this.#stage.className = "stage";
-    box.append(this.#stage, ...this.#veil.parts);
+    box.append(this.#still.element, this.#stage, ...this.#veil.parts);
     root.append(box);
   }
 
@@ -282,6 +284,8 @@ export class FirstlightPlayer extends HTMLElement {
     if (state === this.#state && reason === this.#reason) return;
     this.#state = state;
     this.#reason = reason;
+    if (state === "busy" && this.#address && !this.#surface) this.#still.start(this.#address.below("snapshot.jpg"));
+    else if (state !== "starting") this.#still.stop();
     this.#refresh();
     this.#tell("state", { state, reason, transport: this.#session?.current?.transport ?? null });
   }
@@ -289,7 +293,7 @@ export class FirstlightPlayer extends HTMLElement {
   #refresh() {
     const soundOnly = this.#tracksKnown && !this.tracks.some((t) => t.kind === "video");
     this.#stage.classList.toggle("stale", this.#state !== "live" && this.#state !== "paused");
-    this.#veil.show(this.#state, this.#reason, { picture: !!this.#surface && !soundOnly, soundOnly, listening: !this.muted && !this.#blocked });
+    this.#veil.show(this.#state, this.#reason, { picture: (!!this.#surface || this.#still.shown) && !soundOnly, soundOnly, listening: !this.muted && !this.#blocked });
     this.#veil.hint(this.#blocked && this.#state === "live");
     this.#controls?.update();
   }

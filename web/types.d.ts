@@ -7,7 +7,7 @@
 type Transport = "webcodecs" | "mse";
 
 /** What the viewer is told: see docs/ref/player.md. */
-type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "off" | "missing" | "denied" | "unsupported";
+type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "busy" | "off" | "missing" | "denied" | "unsupported";
 
 /** One track, as the `configuration` message and the initialization segment describe it. */
 interface TrackInfo {
@@ -101,6 +101,8 @@ interface StreamInfo {
   name: string;
   state: "idle" | "starting" | "live" | "reconnecting" | "waiting" | "off";
   reason: string | null;
+  /** Why one more viewer would be turned away now. */
+  busy?: string | null;
   viewers: number;
   bitrate: number;
   fps: number;

@@ -182,7 +182,8 @@ impl Server {
         within(limit, "the server ends", || self.child.try_wait().expect("it is our child"))
     }
 
-    fn json(&self, path: &str) -> Value {
+    /// What the API answers.
+    pub fn json(&self, path: &str) -> Value {
         let response = self.get(path);
         assert_eq!(response.status, 200, "{path}: {}", response.body);
         serde_json::from_str(&response.body).expect("the API answers with JSON")

@@ -46,10 +46,14 @@ fn a_viewer_too_many_is_told_so_and_comes_in_when_another_leaves() {
     ));
     let first = watching(&server, "/front/ws?format=fmp4");
     let second = watching(&server, "/front/ws?format=webcodecs");
-    is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "front is shown to 2 viewers at most");
-    is_polite(&refusal(&server, "/cameras/front/streams/CAM_A/video"), 503, "2 viewers at most");
+    is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "front is full: as many watch as may (2)");
+    is_polite(&refusal(&server, "/cameras/front/streams/CAM_A/video"), 503, "as many watch as may (2)");
     let third = watching(&server, "/back/ws?format=fmp4");
-    is_polite(&refusal(&server, "/back/ws?format=fmp4"), 503, "3 viewers at most");
+    is_polite(
+        &refusal(&server, "/back/ws?format=fmp4"),
+        503,
+        "this server is full: as many watch as may (3)",
+    );
     assert_eq!((refused(&server, "viewers_of_stream"), refused(&server, "viewers")), (2.0, 1.0));
     std::thread::sleep(Duration::from_secs(1)); // for the others to notice, if they can
     second.undisturbed(DISTURBED);
@@ -133,7 +137,32 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
     let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
     is_polite(&eventually("memory is used up", busy), 503, "this server is busy");
     assert!(refused(&server, "memory") >= 1.0);
+    let told = server.stream("front")["busy"].as_str().unwrap_or_default().to_owned();
+    assert!(told.starts_with("this server is busy"), "{told}");
+    let memory = &server.json("/api/v1/server")["limits"]["memory"];
+    assert!(memory["used"].as_u64() > memory["most"].as_u64() && memory["most"] == 16 << 20, "{memory}");
+    let still = server.get("/front/snapshot.jpg?width=320");
+    assert_eq!(still.status, 200, "whoever is turned away sees a still: {}", still.body);
     assert_eq!(server.get("/front/").status, 200, "its page is still there");
     std::thread::sleep(Duration::from_secs(1)); // for the one who watches to notice, if it can
     viewer.undisturbed(DISTURBED);
+}
+
+#[test]
+fn viewers_who_come_and_go_fill_no_log() {
+    let server = Server::start(&format!(
+        "[streams.front]\nsource = {SMALL}\nlinger = \"1ms\"\n[streams.broken]\nsource = \"exec:false\"\nlinger = \"1ms\"\n"
+    ));
+    let start = std::time::Instant::now();
+    for _ in 0..60 {
+        Viewer::open(&server, "/front/ws?format=fmp4").binaries(1);
+        drop(Viewer::open(&server, "/broken/ws?format=fmp4"));
+        server.await_state("front", "idle", Duration::from_secs(20));
+    }
+    // Of each stream and second: a start, a stop, a failure.
+    let most = 20 + 6 * usize::try_from(start.elapsed().as_secs()).expect("not for ever");
+    let log = server.log();
+    let lines = log.lines().count();
+    assert!(lines < most, "{lines} lines in {:?}:\n{log}", start.elapsed());
+    assert!(log.contains("source starts") && log.contains("held="), "{log}");
 }

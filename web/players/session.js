@@ -41,6 +41,8 @@ export class Session {
   #soundOnly = false;
   /** Whether the last connection was made with a sound track. */
   #withSound = false;
+  /** The server has turned this viewer away because it is full. */
+  #busy = false;
   #hidden = false;
   #stopped = false;
   #attempts = 0;
@@ -239,7 +241,7 @@ export class Session {
 
   /** @param {Failure | null} failure */
   async #tellWhy(failure) {
-    if (failure) this.#view.state(this.#lastShown ? "reconnecting" : "starting", failure.message);
+    if (failure && !this.#busy) this.#view.state(this.#lastShown ? "reconnecting" : "starting", failure.message);
     const late = setTimeout(() => this.#unanswered(), ANSWER);
     const { server, stream } = await askServer(this.#address);
     clearTimeout(late);
@@ -251,7 +253,10 @@ export class Session {
       this.#soundOnly = true;
       if (!this.#withSound) return this.retryNow();
     }
-    if (stream.state !== "live" && stream.state !== "idle") {
+    this.#busy = !!stream.busy && !this.#alive;
+    if (this.#busy) {
+      this.#view.state("busy", stream.busy ?? null);
+    } else if (stream.state !== "live" && stream.state !== "idle") {
       this.#view.state(stream.state, stream.reason);
     } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST && (stream.fps >= 1 || stream.state === "idle")) {
       // Others get pictures, this connection does not.

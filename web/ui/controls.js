@@ -128,6 +128,7 @@ const WORDS = {
   waiting: "Waiting",
   live: "Live",
   reconnecting: "Reconnecting",
+  busy: "Busy",
   off: "Off",
   missing: "No such stream",
   denied: "Not logged in",

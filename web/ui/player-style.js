@@ -18,7 +18,7 @@ export const css = `
 .surface.shown { opacity: 1; }
 :host([fit="cover"]) .surface { object-fit: cover; }
 :host([fit="fill"]) .surface { object-fit: fill; }
-.stage.stale .surface { filter: saturate(.35) brightness(.6); transition: filter .4s; }
+.still, .stage.stale .surface { filter: saturate(.35) brightness(.6); transition: filter .4s; }
 .veil { display: grid; place-content: center; justify-items: center; gap: 12px; padding: 20px 28px; box-sizing: border-box;
   text-align: center; pointer-events: none; }
 .veil strong { font-size: clamp(14px, 3.2cqw, 20px); font-weight: 600; letter-spacing: .01em; }

@@ -24,7 +24,7 @@ export class Veil {
 
   /**
    * @param {PlayerState} state @param {string | null} reason
-   * @param {{ picture: boolean, soundOnly: boolean, listening: boolean }} now
+   * @param {{ picture: boolean, soundOnly: boolean, listening: boolean }} now `picture`: there is one, if only a still
    */
   show(state, reason, { picture, soundOnly, listening }) {
     const key = JSON.stringify([state, reason, picture, soundOnly, listening]);
@@ -91,7 +91,7 @@ function text(tag, words) {
   return made;
 }
 
-const BUSY = new Set(["starting", "waiting", "reconnecting"]);
+const BUSY = new Set(["starting", "waiting", "reconnecting", "busy"]);
 
 /** @type {Record<PlayerState, string>} */
 const TITLES = {
@@ -100,6 +100,7 @@ const TITLES = {
   waiting: "Waiting for a publisher",
   live: "Live",
   reconnecting: "Reconnecting",
+  busy: "No room just now",
   off: "Switched off",
   missing: "No such stream",
   denied: "Log in to watch",

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::auth::{Access, Identity, Right};
 use crate::endpoint::{Context, Route, StreamOf};
+use crate::http::limits_info::LimitsInfo;
 use crate::supervise::cameras::{self, Camera};
 
 /// A stream, as the API shows it.
@@ -23,6 +24,8 @@ struct StreamInfo {
     state: &'static str,
     /// Why it is reconnecting or off.
     reason: Option<String>,
+    /// Why one more viewer would be turned away now; null if none would.
+    busy: Option<String>,
     /// Subscriptions of all kinds.
     viewers: usize,
     /// Bits per second over the last second or so, all tracks.
@@ -71,6 +74,7 @@ struct ServerInfo {
     now: i64,
     /// Tasks that live, by kind.
     tasks: std::collections::BTreeMap<&'static str, usize>,
+    limits: LimitsInfo,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +106,7 @@ async fn server(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
         now: crate::telemetry::unix_micros(),
         uptime_s: api.started.elapsed().as_secs(),
         tasks: api.context.tasks.living().into_iter().collect(),
+        limits: LimitsInfo::of(&api.context),
     };
     answer(&api, &headers, Json(info))
 }
@@ -113,13 +118,13 @@ async fn streams(
 ) -> Response {
     let cameras = api.context.cameras.list();
     let seen = cameras.iter().filter(|camera| identity.may(Right::View, camera.stream().name()));
-    let list: Vec<StreamInfo> = seen.map(|camera| describe(camera)).collect();
+    let list: Vec<StreamInfo> = seen.map(|camera| describe(camera, &api.context)).collect();
     answer(&api, &headers, Json(list))
 }
 
 async fn stream(State(api): State<Arc<Api>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     match api.context.cameras.get(&name) {
-        Some(camera) => answer(&api, &headers, Json(describe(&camera))),
+        Some(camera) => answer(&api, &headers, Json(describe(&camera, &api.context))),
         None => {
             let problem = serde_json::json!({ "title": "no such stream", "status": 404, "detail": format!("there is no stream named {name:?}") });
             (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string())
@@ -140,7 +145,7 @@ fn answer(api: &Api, request: &HeaderMap, body: impl IntoResponse) -> Response {
     response
 }
 
-fn describe(camera: &Camera) -> StreamInfo {
+fn describe(camera: &Camera, context: &Context) -> StreamInfo {
     let snapshot = camera.stream().snapshot();
     let state = camera.state();
     let rates = camera.rates();
@@ -172,6 +177,7 @@ fn describe(camera: &Camera) -> StreamInfo {
             cameras::State::Off => Some("switched off".to_owned()),
             _ => None,
         },
+        busy: context.audience.would_refuse(&snapshot.name).map(|refusal| refusal.to_string()),
         viewers: snapshot.subscriptions,
         bitrate: rates.bits_per_second as u64,
         fps: (rates.pictures_per_second * 10.0).round() / 10.0,

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod caller;
+mod limits_info;
 mod login;
 pub mod metrics;
 mod refusal;

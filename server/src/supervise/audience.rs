@@ -195,15 +195,13 @@ impl Shared {
     fn has_place(&self, present: &Present, stream: &StreamName) -> Result<(), (Refused, Refusal)> {
         let (all, each) = (self.limits.viewers, self.limits.viewers_per_stream());
         if present.viewers.len() >= all {
-            let words = format!(
-                "this server shows its streams to {all} viewers at most, and so many watch; please try again in a while"
-            );
+            let words =
+                format!("this server is full: as many watch as may ({all}); please try again in a while");
             return Err((Refused::Viewers, Refusal::Full(words)));
         }
         if present.by_stream.get(stream).is_some_and(|count| *count >= each) {
-            let words = format!(
-                "{stream} is shown to {each} viewers at most, and so many watch; please try again in a while"
-            );
+            let words =
+                format!("{stream} is full: as many watch as may ({each}); please try again in a while");
             return Err((Refused::ViewersOfStream, Refusal::Full(words)));
         }
         Ok(())

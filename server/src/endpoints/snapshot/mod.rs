@@ -56,9 +56,15 @@ async fn snapshot(context: &Context, camera: &Camera, request: Request) -> Respo
         Ok(size) => size,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let _admission = match context.audience.admit(camera, "snapshot", request.extensions()) {
-        Ok(admission) => admission,
-        Err(refusal) => return refusal.into_response(),
+    // A still of a camera that runs is what those see who are turned away: made once however many ask, it costs next to nothing.
+    let full = context.audience.would_refuse(camera.stream().name()).is_some();
+    let _admission = if full && camera.stream().snapshot().live {
+        None
+    } else {
+        match context.audience.admit(camera, "snapshot", request.extensions()) {
+            Ok(admission) => Some(admission),
+            Err(refusal) => return refusal.into_response(),
+        }
     };
     match context.stills.take(camera, size, Encoding::Jpeg).await {
         Ok(still) => answer(&still, request.headers()),
