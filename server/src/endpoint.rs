@@ -37,6 +37,11 @@ pub trait Endpoint: Sync {
         &[]
     }
 
+    /// A key by which its table is known where it stands without its name, as in `source = { from = "front" }`.
+    fn key(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Sources as its documentation shows them: the right-hand side of `source =`. A test parses each.
     fn examples(&self) -> &'static [&'static str] {
         &[]
@@ -162,6 +167,11 @@ pub trait Source: Send + Sync {
 
     /// Runs until stopped, ended or failed.
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// The stream it is made from, if it is made from one.
+    fn origin(&self) -> Option<&StreamName> {
+        None
+    }
 
     /// What of it can be set while it exists, as it stands. Most sources send what they send, and have none.
     fn dials(&self) -> Vec<Dial> {

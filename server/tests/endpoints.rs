@@ -67,8 +67,8 @@ fn every_source_has_an_example_and_every_example_works() {
     for endpoint in sources() {
         assert!(!endpoint.examples().is_empty(), "{} shows no example", endpoint.name());
         for example in endpoint.examples() {
-            let plan =
-                judge(&format!("[streams.a]\nsource = {example}\n")).unwrap_or_else(|e| panic!("{e:?}"));
+            let plan = judge(&format!("[streams.a]\nsource = {example}\n[streams.front]\n"))
+                .unwrap_or_else(|e| panic!("{e:?}"));
             assert!(plan.streams[0].source.is_some(), "{example}");
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
+use super::origins::wrong_origins;
 use super::reserved;
 use super::values::{ListenAddress, Span};
 use crate::auth::{Policy, Sections};
@@ -137,8 +138,15 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             },
         }
     }
+    let places = streams.clone();
     let planned = judge(streams, endpoints, &mut errors);
     let auth = access.policy(&mut errors);
+    if errors.is_empty() {
+        for (name, wrong) in wrong_origins(&planned) {
+            let place = places.iter().find(|(written, _)| written == name.as_str());
+            errors.extend(place.map(|(_, section)| section.error(wrong)));
+        }
+    }
     let mut serve = Vec::new();
     for endpoint in endpoints {
         keep(endpoint.serve(sections.remove(endpoint.name())), &mut errors, |parts| serve.push(parts));
@@ -243,7 +251,12 @@ pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn
         };
     }
     let place = value.clone();
-    let mut entries = value.into_entries()?.into_iter();
+    let entries = value.into_entries()?;
+    let own = |e: &&&dyn Endpoint| e.key().is_some_and(|key| entries.iter().any(|(name, _)| name == key));
+    if let Some(endpoint) = endpoints.iter().find(own) {
+        return endpoint.source(place);
+    }
+    let mut entries = entries.into_iter();
     match (entries.next(), entries.next()) {
         (Some((name, spec)), None) => {
             match endpoints.iter().find(|e| e.name() == name && !e.schemes().is_empty()) {

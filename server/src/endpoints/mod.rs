@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 
+pub mod derived;
 pub mod exec;
 pub mod file;
 pub mod pages;
@@ -22,6 +23,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &tcp_listen::TcpListen,
     &udp::Udp,
     &file::File,
+    &derived::Derived,
     &websocket::WebSocket,
     &progressive::Progressive,
     &robopipe::Robopipe,

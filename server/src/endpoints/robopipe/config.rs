@@ -14,9 +14,9 @@ use super::Face;
 use super::call::Call;
 use super::errors::{Failure, NOT_SETTABLE, Wrong};
 use super::fields::Kind;
-use super::rendition;
 use crate::controls::Control;
 use crate::supervise::cameras::Camera;
+use crate::transcode::look;
 
 /// Sizes, each the resolution.
 pub(super) const SIZES: [&str; 4] = ["resolution", "still_size", "preview_size", "video_size"];
@@ -93,7 +93,7 @@ async fn current(camera: &Arc<Camera>) -> Result<Config, Failure> {
     {
         return Ok(Config { size: [width as u32, height as u32], fps });
     }
-    let seen = tokio::time::timeout(FIRST_PICTURE, rendition::look(camera.stream())).await;
+    let seen = tokio::time::timeout(FIRST_PICTURE, look(camera.stream())).await;
     let tracks = camera.stream().snapshot().tracks;
     let size = tracks.iter().find_map(|track| track.parameters.dimensions());
     match (seen.ok().flatten(), size) {

@@ -11,11 +11,12 @@ use container::{Format, FormatOptions};
 use hub::LagPolicy;
 use tokio::net::TcpStream;
 
+use super::Face;
 use super::call::Call;
 use super::errors::Failure;
-use super::{Face, rendition};
 use crate::controls::Control;
 use crate::supervise::cameras::Camera;
+use crate::transcode::look;
 use crate::ws::{Framing, Manners, handshake};
 
 /// As the list of viewers names this format.
@@ -45,7 +46,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         let Some(connection) = upgrade.connection().await else { return };
         // The format counts time in pictures, so it must know how many make a second before the first.
         let seen = tokio::select! {
-            seen = rendition::look(camera.stream()) => seen,
+            seen = look(camera.stream()) => seen,
             () = gone(&connection.io) => return,
             () = admission.door().cancelled() => return,
             () = tokio::time::sleep(FIRST_PICTURE) => return,
