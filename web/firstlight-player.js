@@ -166,7 +166,7 @@ export class FirstlightPlayer extends HTMLElement {
   /** @returns {"auto" | Transport} */
   get transport() {
     const value = this.getAttribute("transport");
-    return value === "webcodecs" || value === "mse" ? value : "auto";
+    return value === "webcodecs" || value === "mse" || value === "mjpeg" ? value : "auto";
   }
   set transport(value) {
     this.setAttribute("transport", value);

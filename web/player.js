@@ -66,7 +66,7 @@ function show(stats) {
     Video: stats.videoCodec && codecName(stats.videoCodec),
     Sound: stats.audioCodec && codecName(stats.audioCodec),
     "Sound to picture": stats.sync === null ? null : `${stats.sync > 0 ? "+" : "−"}${Math.abs(Math.round(stats.sync))} ms`,
-    Playing: stats.transport === "webcodecs" ? "WebCodecs" : "Media Source",
+    Playing: { webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" }[stats.transport],
     Bitrate: `${(stats.bitrate / 1e6).toFixed(2)} Mbit/s`,
     Dropped: `${stats.dropped} a second`,
     Buffer: ms(stats.buffered),

@@ -4,7 +4,7 @@
  */
 
 /** A way media reaches the picture. */
-type Transport = "webcodecs" | "mse";
+type Transport = "webcodecs" | "mse" | "mjpeg";
 
 /** What the viewer is told: see docs/ref/player.md. */
 type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "busy" | "off" | "missing" | "denied" | "unsupported";

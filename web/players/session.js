@@ -8,6 +8,7 @@
  * A transport that failed by its own fault is passed over for a while and then tried again behind the running one:
  * a fallback is never for good. Not here: elements and attributes (firstlight-player.js).
  */
+import { MjpegConnection, mjpegAvailable } from "./mjpeg.js";
 import { MseConnection, mseAvailable } from "./mse.js";
 import { askServer } from "./server-info.js";
 import { WebCodecsConnection, webcodecsAvailable } from "./webcodecs.js";
@@ -125,7 +126,7 @@ export class Session {
     const transport = this.#choose();
     if (!transport && this.#alive) return this.#view.trouble(this.#noWay(), /** @type {Transport} */ (this.#wanted));
     if (!transport) return this.#view.state("unsupported", this.#noWay());
-    const Kind = transport === "webcodecs" ? WebCodecsConnection : MseConnection;
+    const Kind = { webcodecs: WebCodecsConnection, mse: MseConnection, mjpeg: MjpegConnection }[transport];
     this.#lastMedia = performance.now();
     this.#started = 0;
     this.#withSound = this.#wantsSound(transport);
@@ -134,7 +135,7 @@ export class Session {
       this.#address,
       {
         shown: () => this.#shown(connection),
-        tracks: (tracks) => this.#view.tracks(tracks, connection.transport === "webcodecs" || this.#withSound),
+        tracks: (tracks) => this.#view.tracks(tracks, connection.transport !== "mse" || this.#withSound),
         media: () => this.#media(connection),
         failed: (failure) => this.#failed(connection, failure),
         soundBlocked: () => this.#view.soundBlocked(),
@@ -150,6 +151,7 @@ export class Session {
 
   /** Media Source pays for a sound track in latency even when muted. @param {Transport} transport */
   #wantsSound(transport) {
+    if (transport === "mjpeg") return false;
     return this.#audio && (transport === "webcodecs" || !this.#sound.muted || this.#soundOnly);
   }
 
@@ -167,8 +169,10 @@ export class Session {
   #able() {
     /** @type {Transport[]} */
     const able = [];
-    if (this.#wanted !== "mse" && webcodecsAvailable()) able.push("webcodecs");
-    if (this.#wanted !== "webcodecs" && mseAvailable()) able.push("mse");
+    const wanted = (/** @type {Transport} */ transport) => this.#wanted === "auto" || this.#wanted === transport;
+    if (wanted("webcodecs") && webcodecsAvailable()) able.push("webcodecs");
+    if (wanted("mse") && mseAvailable()) able.push("mse");
+    if (wanted("mjpeg") && mjpegAvailable()) able.push("mjpeg");
     return able;
   }
 
@@ -302,7 +306,7 @@ export function discard(surface) {
 }
 
 /** @type {Record<Transport, string>} */
-export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source" };
+export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" };
 
 const WAIT_LEAST = 250;
 const WAIT_MOST = 5000;

@@ -8,6 +8,7 @@ import { decode } from "../clock-code.js";
 import { Address } from "../players/address.js";
 import { codecName } from "../players/codec-name.js";
 import { isInitSegment, tracksOf } from "../players/init-segment.js";
+import { PartReader } from "../players/parts.js";
 import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
@@ -216,4 +217,22 @@ test("a source that starts again at zero is shown at once", () => {
   playout.arrived(900_000, 5000);
   playout.arrived(0, 5100);
   assert.equal(playout.due(0), 5100);
+});
+
+// ---- parts of a body of pictures
+
+test("pictures are found however the body is cut", () => {
+  const text = "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\n\r\n\r\nX\r\n--picture\r\nContent-Type: image/jpeg\r\ncontent-length: 3\r\n\r\nabc\r\n--picture\r\n";
+  const body = new TextEncoder().encode(text);
+  for (const step of [1, 2, 7, 1000]) {
+    const reader = new PartReader();
+    const found = [];
+    for (let at = 0; at < body.length; at += step) found.push(...reader.push(body.subarray(at, at + step)));
+    assert.deepEqual(found.map((part) => new TextDecoder().decode(part)), ["\r\n\r\nX", "abc"], `in steps of ${step}`);
+  }
+});
+
+test("a body that is none of pictures is refused before it fills the memory", () => {
+  assert.throws(() => new PartReader().push(new Uint8Array(5000)));
+  assert.throws(() => new PartReader().push(new TextEncoder().encode("--picture\r\nContent-Type: image/jpeg\r\n\r\nabc")));
 });

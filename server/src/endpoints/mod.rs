@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 pub mod derived;
 pub mod exec;
 pub mod file;
+pub mod mjpeg;
 pub mod pages;
 pub mod progressive;
 pub mod robopipe;
@@ -28,5 +29,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &progressive::Progressive,
     &robopipe::Robopipe,
     &snapshot::Snapshot,
+    &mjpeg::Mjpeg,
     &pages::Pages,
 ];

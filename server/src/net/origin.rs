@@ -3,7 +3,7 @@
 //! A browser lets any page connect anywhere and tells the server where the page came from (RFC 6455 §10.2): without
 //! this check every page somebody opens could watch the cameras of the machine it is opened on.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 /// Origins that may connect besides our own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,8 +37,16 @@ impl OriginPolicy {
     }
 
     /// The `Access-Control-Allow-Origin` to answer, if the request's origin is allowed from elsewhere.
-    pub fn cors<'h>(&self, headers: &'h HeaderMap) -> Option<&'h axum::http::HeaderValue> {
+    pub fn cors<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         headers.get(header::ORIGIN).filter(|_| self.allows(headers))
+    }
+
+    /// Lets an allowed page of another origin read the answer to this request.
+    pub fn share(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+        answer.insert(header::VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = self.cors(request) {
+            answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
     }
 }
 

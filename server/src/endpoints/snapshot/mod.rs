@@ -66,10 +66,12 @@ async fn snapshot(context: &Context, camera: &Camera, request: Request) -> Respo
             Err(refusal) => return refusal.into_response(),
         }
     };
-    match context.stills.take(camera, size, Encoding::Jpeg).await {
+    let mut response = match context.stills.take(camera, size, Encoding::Jpeg).await {
         Ok(still) => answer(&still, request.headers()),
         Err(error) => refuse(&error),
-    }
+    };
+    context.origins.share(request.headers(), response.headers_mut());
+    response
 }
 
 /// From the text after `?`. Names that are not ours are ignored: pages add numbers to get round caches.
