@@ -107,6 +107,7 @@ interface StreamInfo {
   bitrate: number;
   fps: number;
   source: string | null;
+  made_from: string | null;
   tracks: {
     kind: string;
     codec: string;

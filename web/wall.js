@@ -1,9 +1,11 @@
 /**
  * The wall: every stream of the server as a tile, kept true by asking the API every two seconds.
  *
- * At most sixteen tiles are live, those on screen first, those pointed at before others. A hidden page asks nothing.
+ * At most sixteen tiles are live, and no more than a browser decodes with ease; those on screen first, those pointed at before others. The others
+ * show a still. A hidden page asks nothing.
  */
 import "./firstlight-player.js";
+import { previews, weight } from "./ui/preview.js";
 import { Tile } from "./ui/tile.js";
 import { goToLogin, hideToken, showWho } from "./ui/who.js";
 
@@ -54,8 +56,11 @@ async function ask(path) {
   }
 }
 
-/** @param {StreamInfo[]} found */
-function show(found) {
+/** @param {StreamInfo[]} all */
+function show(all) {
+  const small = previews(all);
+  const folded = new Set([...small.values()].map((stream) => stream.name));
+  const found = all.filter((stream) => !folded.has(stream.name));
   for (const [name, tile] of tiles) {
     if (found.some((stream) => stream.name === name)) continue;
     screen.unobserve(tile.element);
@@ -65,11 +70,12 @@ function show(found) {
   found.forEach((stream, index) => {
     let tile = tiles.get(stream.name);
     if (!tile) {
-      tile = new Tile(stream.name, place);
+      tile = new Tile(stream.name, small.get(stream.name)?.name ?? stream.name, place);
       tiles.set(stream.name, tile);
       grid.insertBefore(tile.element, grid.children[index] ?? null);
       screen.observe(tile.element);
     }
+    tile.weight = weight(small.get(stream.name) ?? stream);
     tile.update(stream);
   });
   byId("empty").hidden = found.length > 0;
@@ -91,7 +97,13 @@ function sift() {
 /** Gives the places for live pictures. */
 function place() {
   const asking = [...tiles.values()].filter((tile) => tile.onScreen).sort((a, b) => b.wanted - a.wanted);
-  const live = new Set(asking.slice(0, LIVE_MOST));
+  const live = new Set();
+  let left = WEIGHT_MOST;
+  for (const tile of asking.slice(0, LIVE_MOST)) {
+    if (tile.weight > left && live.size > 0) continue;
+    live.add(tile);
+    left -= tile.weight;
+  }
   for (const tile of tiles.values()) tile.setLive(live.has(tile));
 }
 
@@ -122,6 +134,8 @@ function duration(seconds) {
 }
 
 const LIVE_MOST = 16;
+/** In pictures of 720p30. */
+const WEIGHT_MOST = 8;
 const FILTER_FROM = 8;
 
 filter.addEventListener("input", sift);

@@ -12,6 +12,7 @@ import { PartReader } from "../players/parts.js";
 import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
+import { previews, weight } from "../ui/preview.js";
 
 // ---- addresses
 
@@ -235,4 +236,35 @@ test("pictures are found however the body is cut", () => {
 test("a body that is none of pictures is refused before it fills the memory", () => {
   assert.throws(() => new PartReader().push(new Uint8Array(5000)));
   assert.throws(() => new PartReader().push(new TextEncoder().encode("--picture\r\nContent-Type: image/jpeg\r\n\r\nabc")));
+});
+
+// ---- what the wall shows
+
+/** @param {string} name @param {number | null} width @param {string | null} made_from @returns {any} */
+const stream = (name, width, made_from = null) => ({
+  name,
+  made_from,
+  fps: 30,
+  tracks: width ? [{ kind: "video", width, height: (width * 9) / 16 }] : [],
+});
+
+test("a camera is shown by the smallest stream made from it, if that is smaller", () => {
+  const streams = [
+    stream("front", 1920),
+    stream("half", 960, "front"),
+    stream("small", 640, "front"),
+    stream("yard", null),
+    stream("yard-small", null, "yard"),
+    stream("tiny", 160),
+    stream("blown-up", 640, "tiny"),
+  ];
+  const found = previews(streams);
+  assert.deepEqual([...found].map(([name, { name: by }]) => `${name} by ${by}`), ["front by small", "yard by yard-small"]);
+});
+
+test("a tile weighs by what must be decoded for it", () => {
+  assert.equal(weight(stream("a", 1280)), 1);
+  assert.equal(weight(stream("a", 1920)), 2.25);
+  assert.equal(weight(stream("a", 320)), 0.25);
+  assert.equal(weight(stream("a", null)), 1);
 });

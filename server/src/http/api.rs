@@ -34,6 +34,8 @@ struct StreamInfo {
     fps: f64,
     /// What fills it; null if it waits for a publisher.
     source: Option<String>,
+    /// The stream that it is made from, if it is made from one.
+    made_from: Option<String>,
     /// How often the source was started.
     starts: u64,
     /// Items that slow viewers missed.
@@ -182,6 +184,7 @@ fn describe(camera: &Camera, context: &Context) -> StreamInfo {
         bitrate: rates.bits_per_second as u64,
         fps: (rates.pictures_per_second * 10.0).round() / 10.0,
         source: camera.label().map(str::to_owned),
+        made_from: camera.made_from().map(|name| name.to_string()),
         starts: camera.starts(),
         skipped: snapshot.skipped,
         tracks: tracks.collect(),

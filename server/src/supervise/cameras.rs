@@ -170,6 +170,11 @@ impl Camera {
         &self.timings
     }
 
+    /// The stream that its source makes it from, if it does.
+    pub fn made_from(&self) -> Option<StreamName> {
+        self.source()?.origin().cloned()
+    }
+
     /// What of its source can be set, as it stands.
     pub fn dials(&self) -> Vec<Dial> {
         self.source().map(|source| source.dials()).unwrap_or_default()
