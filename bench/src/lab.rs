@@ -68,6 +68,11 @@ impl Lab {
         self.options.repeats.max(1)
     }
 
+    /// Length of a measured window.
+    pub(crate) fn span(&self) -> Duration {
+        Duration::from_secs(self.options.seconds)
+    }
+
     /// Starts the server with one stream, `bench`, that plays the clip.
     pub(crate) fn server_with_clip(&self) -> Result<Running, BenchError> {
         self.server_with_clip_and("")

@@ -1,11 +1,11 @@
 //! Server CPU ÷ floor CPU, in turns, for both ways of sending: every unit by itself (F1), and sound riding in the next
-//! picture's message (F2).
+//! picture's message (F2), on a WebSocket and as a bare HTTP body.
 
 use serde_json::json;
 
 use crate::error::BenchError;
 use crate::lab::{Lab, Running, Window};
-use crate::load::{Group, Target};
+use crate::load::{FormatKind, Group, Target};
 use crate::outcome::{Outcome, median, short};
 use crate::schedule::Mode;
 
@@ -22,11 +22,17 @@ pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
     let each_by_itself =
         ("WS fMP4, every unit at once", "F1", Mode::F1, "/bench/ws?format=fmp4&group_ms=0", 1.2);
     let riding = ("WS fMP4, default", "F2", Mode::F2, "/bench/ws?format=fmp4", 1.3);
-    for (what, floor_name, mode, path, limit) in [each_by_itself, riding] {
+    let progressive = ("progressive MP4", "F2", Mode::F2, "/bench/stream.mp4", 1.3);
+    for (what, floor_name, mode, path, limit) in [each_by_itself, riding, progressive] {
         let (mut server, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..lab.repeats() {
             let running = lab.server_with_clip()?;
-            server.push(turn(lab, &running, &running.socket(path)?, viewers, what, &mut outcome)?);
+            let target = if path.contains("/ws") {
+                running.socket(path)?
+            } else {
+                Target::parse(&running.page(path))?
+            };
+            server.push(turn(lab, &running, &target, viewers, what, &mut outcome)?);
             drop(running);
             let running = lab.floor(mode)?;
             floor.push(turn(lab, &running, &running.socket("/")?, viewers, floor_name, &mut outcome)?);
@@ -51,7 +57,10 @@ fn turn(
     what: &str,
     outcome: &mut Outcome,
 ) -> Result<Turn, BenchError> {
-    let window: Window = lab.window(running, vec![Group::healthy(target, viewers)])?;
+    // A bare body is cut anywhere: nothing of it is looked at.
+    let healthy = Group::healthy(target, viewers);
+    let format = if what.starts_with("WS") { healthy.format } else { FormatKind::Opaque };
+    let window: Window = lab.window(running, vec![Group { format, ..healthy }])?;
     let viewer_seconds = viewers as f64 * window.seconds;
     let report = &window.groups[0];
     let counted = viewers as f64 * report.seconds;

@@ -9,4 +9,5 @@ pub(crate) mod join;
 pub(crate) mod load;
 pub(crate) mod memory;
 pub(crate) mod overload;
+pub(crate) mod pictures;
 pub(crate) mod startup;
