@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::auth::Guard;
 use crate::config::plan::Plan;
 use crate::endpoint::Context;
+use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
 use crate::http;
 use crate::http::router::Routes;
@@ -21,7 +22,7 @@ use crate::metrics::process;
 use crate::net::connections::Connections;
 use crate::net::listen;
 use crate::net::notify::Notify;
-use crate::roster::Roster;
+use crate::roster::{Home, Roster};
 use crate::still::Stills;
 use crate::supervise::audience::Audience;
 use crate::supervise::budget::Budget;
@@ -59,7 +60,7 @@ impl App {
     ///
     /// # Errors
     /// [`StartError::Exposed`] for one that others could reach and do everything, [`StartError::Listen`] for an address that cannot be had.
-    pub fn start(plan: Plan) -> Result<Self, StartError> {
+    pub fn start(plan: Plan, home: Home) -> Result<Self, StartError> {
         plan.refuse_exposure()?;
         let mut listeners = Vec::new();
         for address in plan.http.listen.iter().flat_map(|listen| &listen.0) {
@@ -85,9 +86,16 @@ impl App {
             metrics,
             stills: Stills::default(),
         };
-        let roster = Arc::new(Roster::new(Arc::clone(&context.cameras), context.tasks.clone(), plan.streams));
+        let roster = Arc::new(Roster::new(
+            Arc::clone(&context.cameras),
+            context.tasks.clone(),
+            ENDPOINTS,
+            home,
+            plan.streams,
+            plan.sections,
+        ));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
-        let routes = Routes::new(parts, &context);
+        let routes = Routes::new(parts, &context, &roster);
         if budget.is_limited() {
             let (audience, stop) = (context.audience.clone(), context.stop.clone());
             context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });

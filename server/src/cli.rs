@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use crate::config::values::ListenAddress;
 use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
 use crate::net::notify::Notify;
+use crate::roster::{Home, Refused, Roster};
 use crate::telemetry;
 
 const EXAMPLES: &str = "\
@@ -62,6 +64,10 @@ struct Arguments {
     /// holds a token, unless the configuration says who may do what
     #[arg(long, conflicts_with = "listen")]
     lan: bool,
+
+    /// Where streams made by the API are kept, instead of beside the configuration
+    #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_STREAMS_FILE")]
+    streams_file: Option<PathBuf>,
 
     /// How much to log: error, warn, info, debug or trace, also by module
     #[arg(long, value_name = "FILTER", env = "FIRSTLIGHT_LOG", default_value = "info")]
@@ -134,11 +140,13 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     }
     let open = plan.auth.is_open();
     let names: Vec<String> = plan.streams.iter().map(|stream| stream.name.to_string()).collect();
+    let home = home(arguments, plan.streams_file.as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let app = App::start(plan)?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let app = App::start(plan, home)?;
         Announcement { addresses: app.addresses(), names: &names, token: token.as_deref(), open }.make();
         let notify = Notify::from_environment().unwrap_or_else(|error| {
             warn!(%error, "the service manager cannot be told anything");
@@ -146,9 +154,12 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         });
         app.look_after(&notify);
         notify.ready();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => reload(app.roster()).await,
+            }
         }
         notify.stopping();
         app.stop().await;
@@ -157,6 +168,30 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     // What still runs was named; a name that is being looked up, say, must not hold the exit.
     runtime.shutdown_background();
     result
+}
+
+/// Reads the configuration again; a wrong one changes nothing.
+async fn reload(roster: &Arc<Roster>) {
+    match roster.reload().await {
+        Ok(reloaded) if reloaded.restart.is_empty() => {}
+        Ok(reloaded) => warn!(sections = ?reloaded.restart, "these sections changed, which takes a restart"),
+        Err(Refused::Wrong(errors)) => {
+            errors.iter().for_each(|error| warn!(%error, "the configuration is wrong; nothing was changed"));
+        }
+        Err(error) => warn!(%error, "the configuration was not read again"),
+    }
+}
+
+/// Where streams come from and are kept: what the command line says, or the configuration, or beside the configuration.
+fn home(arguments: &Arguments, configured: Option<&Path>) -> Home {
+    let configuration = arguments.config.clone();
+    let beside = || {
+        let file = configuration.as_deref()?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Some(configured.map_or_else(|| file.with_extension("streams.toml"), |path| folder.join(path)))
+    };
+    let streams_file = arguments.streams_file.clone().or_else(beside);
+    Home { configuration, streams_file }
 }
 
 /// A configuration of the sources on the command line; of the test pattern if there are none.

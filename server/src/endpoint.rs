@@ -47,6 +47,11 @@ pub trait Endpoint: Sync {
         &[]
     }
 
+    /// Whether the API may define its sources. One that names a program, or a path of this machine, comes from the configuration alone.
+    fn is_open_to_api(&self) -> bool {
+        false
+    }
+
     /// Makes a source from a URL of its scheme, or from the table under its name.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use firstlight::config::file::Text;
 use firstlight::config::plan::plan;
 use firstlight::endpoints::ENDPOINTS;
 use firstlight::http::router::Entry;
+use firstlight::roster::Home;
 use hub::StreamName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -92,7 +93,7 @@ impl Somebody {
 
 fn start() -> App {
     let text = Text { origin: "test.toml".to_owned(), toml: CONFIG.to_owned() };
-    App::start(plan(&text, ENDPOINTS).unwrap()).unwrap()
+    App::start(plan(&text, ENDPOINTS).unwrap(), Home::default()).unwrap()
 }
 
 /// The path of a route, for a stream of that name, and the name that the route finds in it.

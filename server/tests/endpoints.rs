@@ -94,6 +94,7 @@ fn an_unknown_key_in_any_section_is_refused_by_name_or_the_section_itself() {
         section_keys(endpoint.name());
     }
     assert!(section_keys("http").is_some());
+    assert!(section_keys("api").is_some());
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn an_unknown_section_and_an_unknown_key_of_a_stream_are_refused() {
 
 #[test]
 fn names_and_schemes_are_used_once() {
-    let mut seen = BTreeSet::from(["auth", "http", "streams", "tokens", "users"]);
+    let mut seen = BTreeSet::from(["api", "auth", "http", "streams", "tokens", "users"]);
     let mut schemes = BTreeSet::new();
     for endpoint in ENDPOINTS {
         assert!(seen.insert(endpoint.name()), "{}", endpoint.name());
@@ -140,7 +141,7 @@ fn the_example_configuration_is_good_and_shows_every_key() {
     let parsed: toml::Table = text.parse().unwrap();
 
     let shown = |section: &str| parsed.get(section).and_then(toml::Value::as_table).map(toml::Table::keys);
-    for section in ENDPOINTS.iter().map(|e| e.name()).chain(["http"]) {
+    for section in ENDPOINTS.iter().map(|e| e.name()).chain(["api", "http"]) {
         let Some(keys) = section_keys(section) else { continue };
         let shown: BTreeSet<String> = shown(section).into_iter().flatten().cloned().collect();
         assert_eq!(shown, keys, "[{section}]");
@@ -186,7 +187,7 @@ fn the_reference_explains_every_key_of_who_may_do_what() {
 #[test]
 fn the_reference_explains_every_key_of_the_sections() {
     let page = read("docs/ref/config.md");
-    for section in ENDPOINTS.iter().map(|e| e.name()).chain(["http"]) {
+    for section in ENDPOINTS.iter().map(|e| e.name()).chain(["api", "http"]) {
         for key in section_keys(section).unwrap_or_default() {
             assert!(
                 page.contains(&format!("`{key}`")),
@@ -197,4 +198,11 @@ fn the_reference_explains_every_key_of_the_sections() {
     for key in ["source", "linger", "on_demand"] {
         assert!(page.contains(&format!("`{key}`")), "docs/ref/config.md does not explain `{key}`");
     }
+}
+
+/// What names a program or a path of this machine must not be in this list: whoever may change streams may not therefore run commands.
+#[test]
+fn only_sources_of_the_network_and_the_test_camera_are_open_to_the_api() {
+    let open: Vec<&str> = ENDPOINTS.iter().filter(|e| e.is_open_to_api()).map(|e| e.name()).collect();
+    assert_eq!(open, ["test", "tcp", "tcp-listen", "udp"]);
 }

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use firstlight::config::file::Text;
-use firstlight::config::plan::{self, StreamPlan};
+use firstlight::config::plan;
 use firstlight::endpoints::ENDPOINTS;
-use firstlight::roster::{Change, Roster};
+use firstlight::roster::{Change, Home, Refused, Roster};
 use firstlight::supervise::cameras::Cameras;
 use firstlight::supervise::tasks::Tasks;
 use hub::{LagPolicy, Next, Reason, Stream, StreamName, Subscription};
@@ -22,26 +25,27 @@ struct Lab {
     cameras: Arc<Cameras>,
     tasks: Tasks,
     stop: CancellationToken,
-    roster: Roster,
-}
-
-fn streams(toml: &str) -> Vec<StreamPlan> {
-    let text = Text { origin: "test.toml".to_owned(), toml: toml.to_owned() };
-    let (streams, errors) = plan::streams(&text, ENDPOINTS).unwrap();
-    assert_eq!(errors, []);
-    streams
+    roster: Arc<Roster>,
+    file: PathBuf,
 }
 
 impl Lab {
     fn with(toml: &str) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("roster-{}-{}.toml", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let (tasks, stop) = (Tasks::default(), CancellationToken::new());
         let cameras = Arc::new(Cameras::new(stop.clone()));
-        let roster = Roster::new(Arc::clone(&cameras), tasks.clone(), streams(toml));
-        Self { cameras, tasks, stop, roster }
+        let home = Home { configuration: Some(file.clone()), streams_file: None };
+        let plan = plan::plan(&Text { origin: "test".to_owned(), toml: toml.to_owned() }, ENDPOINTS).unwrap();
+        let (known, work) = (Arc::clone(&cameras), tasks.clone());
+        let roster = Arc::new(Roster::new(known, work, ENDPOINTS, home, plan.streams, plan.sections));
+        Self { cameras, tasks, stop, roster, file }
     }
 
-    fn turn_into(&self, toml: &str) -> Vec<Change> {
-        self.roster.turn_into(streams(toml))
+    async fn turn_into(&self, toml: &str) -> Vec<Change> {
+        fs::write(&self.file, toml).unwrap();
+        self.roster.reload().await.unwrap().changes
     }
 
     fn stream(&self, name: &str) -> Arc<Stream> {
@@ -49,6 +53,7 @@ impl Lab {
     }
 
     async fn end(self) {
+        let _ = fs::remove_file(&self.file);
         self.stop.cancel();
         self.tasks.join(LIMIT).await.unwrap();
     }
@@ -84,7 +89,7 @@ async fn a_stream_that_stays_goes_on_while_another_is_removed_and_a_third_comes(
     picture(&mut watching).await;
     picture(&mut losing).await;
 
-    let changes = lab.turn_into(&format!("[streams.new]\n{SMALL}\n[streams.stays]\n{SMALL}\n"));
+    let changes = lab.turn_into(&format!("[streams.new]\n{SMALL}\n[streams.stays]\n{SMALL}\n")).await;
 
     assert_eq!(changes, [Change::Remove(name("goes")), Change::Add(name("new"))]);
     assert_eq!(end_of(&mut losing).await, Reason::Removed);
@@ -105,7 +110,7 @@ async fn a_stream_with_another_source_is_another_stream_by_the_same_name() {
     let mut viewer = old.subscribe(LagPolicy::default());
     picture(&mut viewer).await;
 
-    let changes = lab.turn_into("[streams.front]\nsource = { test = { width = 128, height = 64 } }\n");
+    let changes = lab.turn_into("[streams.front]\nsource = { test = { width = 128, height = 64 } }\n").await;
 
     assert_eq!(changes, [Change::Replace(name("front"))]);
     assert_eq!(end_of(&mut viewer).await, Reason::Removed);
@@ -124,7 +129,7 @@ async fn only_when_a_source_runs_can_change_under_those_who_watch() {
     let mut viewer = lab.stream("front").subscribe(LagPolicy::default());
     picture(&mut viewer).await;
 
-    let changes = lab.turn_into(&format!("[streams.front]\n{SMALL}\nlinger = \"10ms\"\n"));
+    let changes = lab.turn_into(&format!("[streams.front]\n{SMALL}\nlinger = \"10ms\"\n")).await;
 
     assert_eq!(changes, [Change::Retune(name("front"))]);
     picture(&mut viewer).await;
@@ -147,15 +152,30 @@ async fn what_is_made_from_a_stream_goes_with_it() {
     let made = lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
     let mut viewer = made.stream().subscribe(LagPolicy::default());
 
-    lab.turn_into("");
+    lab.turn_into("").await;
 
     assert_eq!(end_of(&mut viewer).await, Reason::Removed);
     assert!(lab.cameras.get("front@small").is_none());
     let late = lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
     assert_eq!(end_of(&mut late.stream().subscribe(LagPolicy::default())).await, Reason::Removed);
     assert!(lab.cameras.get("front@small").is_none());
-    lab.turn_into("[streams.front]\n");
+    lab.turn_into("[streams.front]\n").await;
     let camera = lab.cameras.get("front").unwrap();
     lab.cameras.add_made_from(&camera, name("front@small"), "smaller".to_owned()).unwrap();
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_changes_nothing_and_other_sections_take_a_restart() {
+    let lab = Lab::with("[http]\nlisten = [\"127.0.0.1:1\"]\n[streams.front]\n");
+    fs::write(&lab.file, "[streams.front]\nzzz = 1\n[streams.back]\nsource = \"zzz:\"\n[yyy]\n").unwrap();
+    let Err(Refused::Wrong(errors)) = lab.roster.reload().await else { panic!("it is taken") };
+    let keys: Vec<_> = errors.iter().map(|error| (error.line, error.key.as_str())).collect();
+    assert_eq!(keys, [(Some(5), "yyy"), (Some(2), "streams.front.zzz"), (Some(4), "streams.back.source")]);
+    assert_eq!(lab.cameras.list().len(), 1);
+
+    fs::write(&lab.file, "[http]\nlisten = [\"127.0.0.1:2\"]\n[streams.front]\n").unwrap();
+    let reloaded = lab.roster.reload().await.unwrap();
+    assert_eq!((reloaded.changes, reloaded.restart), (vec![], vec!["http".to_owned()]));
     lab.end().await;
 }

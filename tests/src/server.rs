@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -37,9 +37,23 @@ impl Server {
         let mark = format!("{MARK}={}.{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let directory = program::scratch().join(mark.replace('=', "-"));
         fs::create_dir_all(&directory).expect("the target directory can be written to");
-        let file = |name| File::create(directory.join(name)).expect("the target directory can be written to");
         fs::write(directory.join("firstlight.toml"), config).expect("the target directory can be written to");
-        let child = Command::new(program::firstlight())
+        let child = Self::spawn(&directory, &mark, environment);
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, address: unknown, directory, mark };
+        server.await_address();
+        server
+    }
+
+    /// Starts it again where it was, after it has ended; its files are as it left them.
+    pub fn start_again(&mut self) {
+        self.child = Self::spawn(&self.directory, &self.mark, &[]);
+        self.await_address();
+    }
+
+    fn spawn(directory: &Path, mark: &str, environment: &[(&str, &str)]) -> Child {
+        let file = |name| File::create(directory.join(name)).expect("the target directory can be written to");
+        Command::new(program::firstlight())
             .args(["--listen", "127.0.0.1:0", "--config"])
             .arg(directory.join("firstlight.toml"))
             .env(MARK, &mark[MARK.len() + 1..])
@@ -49,16 +63,38 @@ impl Server {
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()
-            .expect("the server starts");
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, address: unknown, directory, mark };
-        server.address = within(Duration::from_secs(10), "the server says where it listens", || {
-            let said = server.read("stdout");
-            assert!(server.is_running(), "the server ended: {}", server.log());
+            .expect("the server starts")
+    }
+
+    fn await_address(&mut self) {
+        self.address = within(Duration::from_secs(10), "the server says where it listens", || {
+            let said = self.read("stdout");
+            assert!(self.is_running(), "the server ended: {}", self.log());
             let (_, rest) = said.split_once("open http://")?;
             rest.split_once("/\n")?.0.parse().ok()
         });
-        server
+    }
+
+    /// Where its configuration (`firstlight.toml`) and what it keeps are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes another configuration for it to read again.
+    pub fn configure(&self, config: &str) {
+        fs::write(self.directory.join("firstlight.toml"), config)
+            .expect("the target directory can be written to");
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Sends JSON to it.
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Response {
+        let headers = [("Content-Type", "application/json")];
+        http::request(self.address, method, path, &headers, body.to_string().as_bytes())
     }
 
     /// Runs the program to its end with these arguments, as for a configuration it refuses.

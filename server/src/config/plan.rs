@@ -3,6 +3,7 @@
 //! Every error is collected, so that one look at the list mends the file.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub budget: Budget,
     /// Who may do what.
     pub auth: Policy,
+    /// Where streams of the API are kept, as it was written.
+    pub streams_file: Option<PathBuf>,
     /// The streams, in the order of the text.
     pub streams: Vec<StreamPlan>,
     /// Every other section as it was written, to tell whether it changed.
@@ -94,6 +97,14 @@ struct Http {
     allow_origins: Vec<String>,
 }
 
+/// `[api]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Api {
+    /// Where streams that the API makes are kept; beside the configuration, if not said.
+    streams_file: Option<PathBuf>,
+}
+
 /// Where HTTP is if nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
@@ -113,6 +124,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
     let mut http = Http::default();
     let mut limits = Limits::default();
     let mut budget = Budget::default();
+    let mut api = Api::default();
     let mut streams = Vec::new();
     let mut written = BTreeMap::new();
     let mut access = Sections::default();
@@ -126,6 +138,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
             "limits" => keep(Limits::parse(section), &mut errors, |parsed| limits = parsed),
             "budget" => keep(Budget::parse(section), &mut errors, |parsed| budget = parsed),
+            "api" => keep(section.parse(), &mut errors, |parsed| api = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
             "auth" => access.auth = Some(section),
             "users" => access.users = Some(section),
@@ -164,7 +177,16 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         return Err(errors);
     }
     let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
-    Ok(Plan { http, auth, limits, budget, streams: planned, sections: written, serve })
+    Ok(Plan {
+        http,
+        auth,
+        limits,
+        budget,
+        streams_file: api.streams_file,
+        streams: planned,
+        sections: written,
+        serve,
+    })
 }
 
 /// Judges a text that has nothing but streams: those that are good, and what is wrong with the others.
@@ -206,7 +228,7 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: 
 }
 
 fn known(endpoints: &[&dyn Endpoint]) -> String {
-    let mut names = vec!["auth", "budget", "http", "limits", "streams", "tokens", "users"];
+    let mut names = vec!["api", "auth", "budget", "http", "limits", "streams", "tokens", "users"];
     names.extend(endpoints.iter().map(|e| e.name()));
     names.sort_unstable();
     names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")
@@ -265,6 +287,26 @@ pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn
             }
         }
         _ => Err(place.error("write one source, as in { test = { fps = 30 } }")),
+    }
+}
+
+/// The endpoint that a source's value is for, if it is for any.
+pub fn endpoint_of<'e>(value: &toml::Value, endpoints: &[&'e dyn Endpoint]) -> Option<&'e dyn Endpoint> {
+    match value {
+        toml::Value::String(url) => {
+            let scheme = url.split_once(':').map_or(url.as_str(), |(scheme, _)| scheme);
+            endpoints.iter().copied().find(|e| e.schemes().contains(&scheme))
+        }
+        toml::Value::Table(table) => {
+            let named = |e: &dyn Endpoint| !e.schemes().is_empty() && table.contains_key(e.name());
+            let own = |e: &dyn Endpoint| e.key().is_some_and(|key| table.contains_key(key));
+            endpoints
+                .iter()
+                .copied()
+                .find(|e| own(*e))
+                .or_else(|| endpoints.iter().copied().find(|e| named(*e)))
+        }
+        _ => None,
     }
 }
 

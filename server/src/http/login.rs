@@ -13,7 +13,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::problem::Problem;
 use super::{caller, refusal};
 use crate::auth::{self, Access, Credential, Disbelief, Guard, Identity, MAX_PASSWORD, Rights};
 use crate::endpoint::{Context, Route};
@@ -27,7 +29,7 @@ enum Login {
 }
 
 /// Who somebody is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Session<'i> {
     /// Their name, or their token's; null if they did not say, or nobody is asked.
     user: Option<&'i str>,
@@ -36,6 +38,7 @@ struct Session<'i> {
     /// Whether they can log out: it is by a cookie that they are known.
     session: bool,
     /// What they may do; null if everything.
+    #[schema(value_type = Option<Object>)]
     rights: Option<&'i Rights>,
 }
 
@@ -116,7 +119,9 @@ async fn logout(
     response
 }
 
-async fn session(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response<Body> {
+#[utoipa::path(get, path = "/api/v1/session", operation_id = "getSession", tag = "server", summary = "Who you are",
+    responses((status = 200, body = Session), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn session(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response<Body> {
     let session = identity.name().is_some() && auth::session_of(&headers).is_some();
     answer(&identity, session)
 }

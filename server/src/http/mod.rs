@@ -4,9 +4,9 @@
 
 pub mod api;
 mod caller;
-mod limits_info;
 mod login;
 pub mod metrics;
+pub mod problem;
 mod refusal;
 pub mod router;
 mod security;

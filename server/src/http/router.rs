@@ -17,7 +17,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity, Right};
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
-use crate::http::{api, caller, login, metrics, refusal, security};
+use crate::http::{api, caller, login, metrics, problem, refusal, security};
+use crate::roster::Roster;
 
 /// All routes, and what each asks of a caller.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ pub struct Entry {
 
 impl Routes {
     /// Puts all routes together.
-    pub fn new(parts: Vec<Parts>, context: &Context) -> Self {
-        let mut routes = api::routes(context);
+    pub fn new(parts: Vec<Parts>, context: &Context, roster: &Arc<Roster>) -> Self {
+        let mut routes = api::routes(context, roster);
         routes.push(metrics::route(context));
         routes.extend(login::routes(context));
         let mut stream_routes = Vec::new();
@@ -95,6 +96,7 @@ impl Routes {
             let origins = Arc::clone(&origins);
             async move { security::answer(&origins, request, next).await }
         }));
+        let router = router.layer(middleware::from_fn(problem::in_api));
         Self { router, table }
     }
 

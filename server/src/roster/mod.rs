@@ -1,31 +1,68 @@
 //! Which streams there should be, and how one set of them becomes another.
 //!
-//! Invariant: what is not in the difference of two sets is not touched. A stream that goes takes its source, its viewers and all that is
-//! made from it along; another one by the same name starts when the old one's source has let go of its camera.
+//! Streams are of two kinds: *fixed* ones stand in the configuration (or on the command line) and change when it is read again; *kept* ones
+//! were made by the API, and live in a file of their own. A fixed one hides a kept one of the same name.
 //!
-//! Not here: what a definition means (see `config::plan`), when a source runs (see `supervise::source`).
+//! Invariant: what is not in the difference of two sets is not touched. A stream that goes takes its source, its viewers and all that is
+//! made from it along; another one by the same name starts when the old one's source has let go of its camera. And: what was answered with
+//! success is on the disk.
+//!
+//! Not here: what a definition means (see `config::plan`), when a source runs (see `supervise::source`), who may ask (see `http::api`).
 
 mod difference;
+mod edit;
+mod judge;
+mod refused;
+mod store;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hub::StreamName;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::difference::{Change, Definitions, difference};
-use crate::config::plan::StreamPlan;
+pub use self::edit::Edit;
+use self::edit::Plans;
+pub use self::refused::Refused;
+use crate::config::file::Text;
+use crate::config::plan::{self, StreamPlan};
+use crate::endpoint::Endpoint;
 use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::source::supervise;
-use crate::supervise::tasks::Tasks;
+use crate::supervise::tasks::{self, Tasks};
+
+/// Where a roster finds and keeps its streams.
+#[derive(Debug, Clone, Default)]
+pub struct Home {
+    /// The configuration file; `None` if the command line named the sources.
+    pub configuration: Option<PathBuf>,
+    /// Where streams of the API are kept; `None` if they live as long as the server.
+    pub streams_file: Option<PathBuf>,
+}
 
 /// The streams that run. See the module's text.
 #[derive(Debug)]
 pub struct Roster {
     cameras: Arc<Cameras>,
     tasks: Tasks,
-    running: Mutex<BTreeMap<StreamName, Running>>,
+    endpoints: &'static [&'static dyn Endpoint],
+    home: Home,
+    /// Whoever changes the set holds it from reading the old one until the new one is on the disk and runs.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fixed: Plans,
+    kept: Plans,
+    /// The configuration's other sections, as they were at the start: they do not change while the server runs.
+    sections: BTreeMap<String, toml::Value>,
+    running: BTreeMap<StreamName, Running>,
 }
 
 #[derive(Debug)]
@@ -36,22 +73,147 @@ struct Running {
     over: CancellationToken,
 }
 
+/// What reading the configuration again has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The streams that changed.
+    pub changes: Vec<Change>,
+    /// Sections that are different now, and are obeyed after a restart only.
+    pub restart: Vec<String>,
+}
+
+/// How a stream is defined.
+#[derive(Debug, Clone)]
+pub struct Defined {
+    /// Where, for people.
+    pub place: String,
+    /// By the API, so that the API may change it.
+    pub by_api: bool,
+    /// Changes with the definition.
+    pub tag: String,
+}
+
 impl Roster {
-    /// Starts these streams.
-    pub fn new(cameras: Arc<Cameras>, tasks: Tasks, streams: Vec<StreamPlan>) -> Self {
-        let roster = Self { cameras, tasks, running: Mutex::default() };
-        roster.turn_into(streams);
+    /// Starts the streams of a configuration, and those that the API has made before.
+    pub fn new(
+        cameras: Arc<Cameras>,
+        tasks: Tasks,
+        endpoints: &'static [&'static dyn Endpoint],
+        home: Home,
+        streams: Vec<StreamPlan>,
+        sections: BTreeMap<String, toml::Value>,
+    ) -> Self {
+        let kept = home.streams_file.as_deref().map(|file| store::load(file, endpoints)).unwrap_or_default();
+        let state = Mutex::new(State { kept, sections, ..State::default() });
+        let roster = Self { cameras, tasks, endpoints, home, turn: tokio::sync::Mutex::default(), state };
+        roster.turn_into(by_name(streams), None);
         roster
     }
 
+    /// Whether what the API changes is there after a restart.
+    pub fn keeps(&self) -> bool {
+        self.home.streams_file.is_some()
+    }
+
+    /// How a stream is defined; `None` if it is not by itself, as a rendition.
+    pub fn defined(&self, name: &str) -> Option<Defined> {
+        let state = self.lock();
+        let (plan, by_api) = state
+            .fixed
+            .get(name)
+            .map(|plan| (plan, false))
+            .or_else(|| Some((state.kept.get(name)?, true)))?;
+        Some(Defined { place: plan.place.clone(), by_api, tag: tag(&plan.definition) })
+    }
+
+    /// Makes one change of the API's streams, whole: on the disk, and running. It is made even if nobody waits for the answer any more.
+    ///
+    /// # Errors
+    /// [`Refused`], and nothing has changed.
+    pub async fn change(self: &Arc<Self>, edit: Edit) -> Result<(), Refused> {
+        let roster = Arc::clone(self);
+        self.in_turn(async move { roster.make(edit).await }).await
+    }
+
+    /// Reads the configuration again and makes its streams those that run.
+    ///
+    /// # Errors
+    /// [`Refused`], and nothing has changed.
+    pub async fn reload(self: &Arc<Self>) -> Result<Reloaded, Refused> {
+        let roster = Arc::clone(self);
+        self.in_turn(async move { roster.read_again().await }).await
+    }
+
+    /// As a task of its own: a caller who goes away must not leave half a change.
+    async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (sender, receiver) = oneshot::channel();
+        let roster = Arc::clone(self);
+        self.tasks.spawn("stream-change", async move {
+            let turn = roster.turn.lock().await;
+            let result = work.await;
+            drop(turn);
+            // Nobody waits any more if the caller went away.
+            let _ = sender.send(result);
+        });
+        receiver.await.unwrap_or(Err(Refused::Ending))
+    }
+
+    async fn make(&self, edit: Edit) -> Result<(), Refused> {
+        let name = edit.name().clone();
+        let (new, fixed) = {
+            let state = self.lock();
+            if !state.running.contains_key(&name) && self.cameras.get(name.as_str()).is_some() {
+                return Err(Refused::Exists { name, place: "a stream of another".to_owned() });
+            }
+            (edit.apply(&state.fixed, &state.kept, self.endpoints)?, state.fixed.clone())
+        };
+        if let Some(file) = self.home.streams_file.clone() {
+            let definitions = definitions(&new);
+            let place = file.display().to_string();
+            let written =
+                tasks::on_thread("streams-file".to_owned(), move || store::write(&file, &definitions));
+            written
+                .await
+                .and_then(|written| written)
+                .map_err(|e| Refused::NotKept { file: place, reason: e.to_string() })?;
+        }
+        self.turn_into(fixed, Some(new));
+        Ok(())
+    }
+
+    async fn read_again(&self) -> Result<Reloaded, Refused> {
+        let file = self.home.configuration.clone().ok_or(Refused::NoConfiguration)?;
+        let origin = file.display().to_string();
+        let unreadable =
+            |e: std::io::Error| Refused::Unreadable { file: origin.clone(), reason: e.to_string() };
+        let read = tasks::on_thread("reload".to_owned(), move || std::fs::read_to_string(file));
+        let toml = read.await.and_then(|read| read).map_err(unreadable)?;
+        let plan = plan::plan(&Text { origin, toml }, self.endpoints).map_err(Refused::Wrong)?;
+        let restart = different(&self.lock().sections, &plan.sections);
+        let changes = self.turn_into(by_name(plan.streams), None);
+        info!(streams = changes.len(), ?restart, "configuration read again");
+        Ok(Reloaded { changes, restart })
+    }
+
     /// Makes these the streams that run; gives what was done for it.
-    pub fn turn_into(&self, streams: Vec<StreamPlan>) -> Vec<Change> {
-        let mut new: BTreeMap<_, _> =
-            streams.into_iter().map(|stream| (stream.name.clone(), stream)).collect();
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+    fn turn_into(&self, fixed: Plans, kept: Option<Plans>) -> Vec<Change> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.fixed = fixed;
+        if let Some(kept) = kept {
+            state.kept = kept;
+        }
+        for name in state.kept.keys().filter(|name| state.fixed.contains_key(*name)) {
+            warn!(stream = %name, "the configuration's stream hides the API's of the same name");
+        }
+        let mut new = state.kept.clone();
+        new.extend(state.fixed.clone());
+        let running = &mut state.running;
         let old = running.iter().map(|(name, stream)| (name.clone(), stream.definition.clone())).collect();
-        let wanted = new.iter().map(|(name, stream)| (name.clone(), stream.definition.clone())).collect();
-        let changes = difference(&old, &wanted);
+        let changes = difference(&old, &definitions(&new));
         for change in &changes {
             let name = change.name();
             if let Change::Retune(_) = change {
@@ -102,4 +264,44 @@ impl Roster {
         }
         Some(Running { camera, definition: plan.definition, over })
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn by_name(streams: Vec<StreamPlan>) -> Plans {
+    streams.into_iter().map(|stream| (stream.name.clone(), stream)).collect()
+}
+
+fn definitions(plans: &Plans) -> Definitions {
+    plans.iter().map(|(name, plan)| (name.clone(), plan.definition.clone())).collect()
+}
+
+/// Keys whose values are not equal.
+fn different(old: &BTreeMap<String, toml::Value>, new: &BTreeMap<String, toml::Value>) -> Vec<String> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key);
+    gone.chain(changed).cloned().collect()
+}
+
+/// An entity tag (RFC 9110 §8.8.3) of a definition; it says nothing of what is in it.
+fn tag(definition: &toml::Table) -> String {
+    use sha1::{Digest, Sha1};
+    use std::fmt::Write as _;
+    use std::sync::LazyLock;
+    /// Without it a password in an address could be guessed and compared.
+    static SALT: LazyLock<u64> = LazyLock::new(|| {
+        use std::hash::{BuildHasher, Hasher};
+        std::collections::hash_map::RandomState::new().build_hasher().finish()
+    });
+    let mut digest = Sha1::new();
+    digest.update(SALT.to_le_bytes());
+    digest.update(definition.to_string());
+    let mut tag = String::from("\"");
+    for byte in digest.finalize().iter().take(10) {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
 }

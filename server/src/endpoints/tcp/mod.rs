@@ -35,6 +35,10 @@ impl Endpoint for Tcp {
         "tcp"
     }
 
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
     fn schemes(&self) -> &'static [&'static str] {
         &["tcp"]
     }

@@ -36,6 +36,10 @@ impl Endpoint for TcpListen {
         "tcp-listen"
     }
 
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
     fn schemes(&self) -> &'static [&'static str] {
         &["tcp-listen"]
     }

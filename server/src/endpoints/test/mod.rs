@@ -72,6 +72,10 @@ impl Endpoint for Test {
         "test"
     }
 
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
     fn schemes(&self) -> &'static [&'static str] {
         &["test"]
     }

@@ -43,6 +43,10 @@ impl Endpoint for Udp {
         "udp"
     }
 
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
     fn schemes(&self) -> &'static [&'static str] {
         &["udp"]
     }

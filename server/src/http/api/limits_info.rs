@@ -1,11 +1,12 @@
 //! What there is of what is limited, as the API shows it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::endpoint::Context;
 
 /// Limits, the budget, and what is used of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitsInfo {
     connections: Share<usize>,
     viewers: Share<usize>,
@@ -17,7 +18,7 @@ pub(super) struct LimitsInfo {
 }
 
 /// How much is used of how much there may be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Share<T> {
     used: T,
     most: T,
