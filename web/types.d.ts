@@ -108,6 +108,8 @@ interface StreamInfo {
   fps: number;
   source: string | null;
   made_from: string | null;
+  /** Whether the API can change it, and whoever asks may. */
+  changeable: boolean;
   tracks: {
     kind: string;
     codec: string;

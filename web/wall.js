@@ -5,6 +5,7 @@
  * show a still. A hidden page asks nothing.
  */
 import "./firstlight-player.js";
+import { cameraDialogs } from "./ui/camera-dialogs.js";
 import { previews, weight } from "./ui/preview.js";
 import { Tile } from "./ui/tile.js";
 import { goToLogin, hideToken, showWho } from "./ui/who.js";
@@ -19,6 +20,8 @@ const tiles = new Map();
 /** @type {StreamInfo[] | null} */
 let streams = null;
 let timer = 0;
+let keepsStreams = true;
+const dialogs = cameraDialogs(() => (streams ?? []).map((stream) => stream.name), look);
 
 const screen = new IntersectionObserver(
   (entries) => {
@@ -70,7 +73,7 @@ function show(all) {
   found.forEach((stream, index) => {
     let tile = tiles.get(stream.name);
     if (!tile) {
-      tile = new Tile(stream.name, small.get(stream.name)?.name ?? stream.name, place);
+      tile = new Tile(stream.name, small.get(stream.name)?.name ?? stream.name, place, dialogs.change);
       tiles.set(stream.name, tile);
       grid.insertBefore(tile.element, grid.children[index] ?? null);
       screen.observe(tile.element);
@@ -117,8 +120,10 @@ function away(gone) {
   if (byId("away").textContent === "") byId("away").textContent = "The server does not answer. Trying again every second.";
 }
 
-/** @param {{ name: string, version: string, uptime_s: number }} server */
-function about({ name, version, uptime_s }) {
+/** @param {{ name: string, version: string, uptime_s: number, keeps_streams: boolean, you: { may_add: boolean } }} server */
+function about({ name, version, uptime_s, keeps_streams, you }) {
+  keepsStreams = keeps_streams;
+  byId("add").hidden = byId("empty-add").hidden = !you.may_add;
   const all = streams ?? [];
   const live = all.filter((stream) => stream.state === "live").length;
   const cameras = all.length === 1 ? "1 camera" : `${all.length} cameras`;
@@ -138,6 +143,7 @@ const LIVE_MOST = 16;
 const WEIGHT_MOST = 8;
 const FILTER_FROM = 8;
 
+for (const id of ["add", "empty-add"]) byId(id).addEventListener("click", () => dialogs.add(keepsStreams));
 filter.addEventListener("input", sift);
 showWho(byId("who"));
 addEventListener("focus", look);

@@ -157,6 +157,12 @@ fn what_is_wrong_is_said_by_key_and_changes_nothing() {
         problem(&refused, 422);
         assert_eq!(parsed(&refused)["errors"][0]["key"], key, "{body}: {}", refused.body);
     }
+    let good = json!({ "name": "a", "source": "tcp://192.0.2.1:8000" });
+    assert_eq!(server.send("POST", "/api/v1/streams?check=true", &good).status, 204);
+    problem(
+        &server.send("POST", "/api/v1/streams?check=true", &json!({ "name": "a", "source": "exec:x" })),
+        403,
+    );
     let post = |kind, body: &[u8]| {
         http::request(server.address(), "POST", "/api/v1/streams", &[("Content-Type", kind)], body)
     };

@@ -25,9 +25,15 @@ export class Tile {
   #title = document.createElement("h2");
   #state = document.createElement("span");
   #figures = document.createElement("div");
+  #more = document.createElement("button");
+  /** @type {StreamInfo | null} */
+  #stream = null;
 
-  /** @param {string} name @param {string} shown the stream that is shown for it @param {() => void} changed somebody wants it live */
-  constructor(name, shown, changed) {
+  /**
+   * @param {string} name @param {string} shown the stream that is shown for it @param {() => void} changed somebody wants it live
+   * @param {(stream: StreamInfo) => void} change somebody wants to change it
+   */
+  constructor(name, shown, changed, change) {
     this.name = name;
     this.#path = pathOf(shown);
     this.element.className = "tile";
@@ -48,7 +54,16 @@ export class Tile {
     this.#still.onload = () => (this.#still.hidden = !this.#player.paused);
     const view = document.createElement("div");
     view.className = "view";
-    view.append(this.#player, this.#still, this.#play);
+    this.#more.className = "more";
+    this.#more.type = "button";
+    this.#more.ariaLabel = this.#more.title = `Rename or remove ${name}`;
+    this.#more.textContent = "⋯";
+    this.#more.hidden = true;
+    this.#more.onclick = (event) => {
+      event.preventDefault();
+      if (this.#stream) change(this.#stream);
+    };
+    view.append(this.#player, this.#still, this.#play, this.#more);
     const about = document.createElement("div");
     about.className = "about";
     about.append(this.#title, this.#state, this.#figures);
@@ -76,7 +91,10 @@ export class Tile {
   }
 
   /** @param {StreamInfo} stream */
-  update({ state, reason, viewers, bitrate, fps, tracks }) {
+  update(stream) {
+    const { state, reason, viewers, bitrate, fps, tracks } = stream;
+    this.#stream = stream;
+    this.#more.hidden = !stream.changeable;
     this.#look(state);
     this.#state.dataset.state = state;
     this.#state.textContent = WORDS[state] ?? state;

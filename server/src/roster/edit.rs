@@ -89,26 +89,26 @@ impl Edit {
             }
             Self::Put { name, definition, tag: expected } => {
                 unfixed(&name, fixed)?;
-                expect(&name, kept.get(&name), expected)?;
                 let plan = judge(&name, &definition, endpoints)?;
+                expect(&name, kept.get(&name), expected)?;
                 new.insert(name, plan);
             }
             Self::Patch { name, keys, rename, tag: expected } => {
                 unfixed(&name, fixed)?;
                 let Some(known) = new.remove(&name) else { return Err(Refused::Missing(name)) };
-                expect(&name, Some(&known), expected)?;
-                let mut definition = known.definition;
+                let mut definition = known.definition.clone();
                 for (key, value) in keys {
                     match value {
                         Some(value) => drop(definition.insert(key, value)),
                         None => drop(definition.remove(&key)),
                     }
                 }
+                let plan = judge(rename.as_ref().unwrap_or(&name), &definition, endpoints)?;
+                expect(&name, Some(&known), expected)?;
                 let name = rename.unwrap_or(name);
                 if let Some(other) = fixed.get(&name).or_else(|| new.get(&name)) {
                     return Err(Refused::Exists { name, place: other.place.clone() });
                 }
-                let plan = judge(&name, &definition, endpoints)?;
                 new.insert(name, plan);
             }
             Self::Remove { name, tag: expected } => {

@@ -126,6 +126,14 @@ impl Roster {
         Some(Defined { place: plan.place.clone(), by_api, tag: tag(&plan.definition) })
     }
 
+    /// Says whether a change would be made as things are.
+    ///
+    /// # Errors
+    /// [`Refused`], as [`Roster::change`] would.
+    pub fn judge(&self, edit: Edit) -> Result<(), Refused> {
+        self.outcome(edit).map(drop)
+    }
+
     /// Makes one change of the API's streams, whole: on the disk, and running. It is made even if nobody waits for the answer any more.
     ///
     /// # Errors
@@ -161,15 +169,19 @@ impl Roster {
         receiver.await.unwrap_or(Err(Refused::Ending))
     }
 
+    /// The API's streams and the fixed ones after a change.
+    fn outcome(&self, edit: Edit) -> Result<(Plans, Plans), Refused> {
+        let state = self.lock();
+        let name = edit.name();
+        if !state.running.contains_key(name) && self.cameras.get(name.as_str()).is_some() {
+            let place = "the program, which makes it from another one".to_owned();
+            return Err(Refused::Exists { name: name.clone(), place });
+        }
+        Ok((edit.apply(&state.fixed, &state.kept, self.endpoints)?, state.fixed.clone()))
+    }
+
     async fn make(&self, edit: Edit) -> Result<(), Refused> {
-        let name = edit.name().clone();
-        let (new, fixed) = {
-            let state = self.lock();
-            if !state.running.contains_key(&name) && self.cameras.get(name.as_str()).is_some() {
-                return Err(Refused::Exists { name, place: "a stream of another".to_owned() });
-            }
-            (edit.apply(&state.fixed, &state.kept, self.endpoints)?, state.fixed.clone())
-        };
+        let (new, fixed) = self.outcome(edit)?;
         if let Some(file) = self.home.streams_file.clone() {
             let definitions = definitions(&new);
             let place = file.display().to_string();

@@ -2,16 +2,18 @@
 //!
 //! A definition has the keys of the configuration, as JSON. It is judged by the same code, and may have less (see `roster::judge`).
 
+#![allow(unused_qualifications)] // in what utoipa makes of parameters
+
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use hub::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::stream::StreamInfo;
 use super::{Api, answer, body};
@@ -66,6 +68,16 @@ pub(super) struct NewStream {
     on_demand: Option<bool>,
 }
 
+/// How a stream is to be made.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct How {
+    /// Only judge what was sent, and make nothing: 204 if it would be taken.
+    #[serde(default)]
+    #[param(required = false)]
+    check: bool,
+}
+
 /// A stream that was made or changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ChangedStream {
@@ -107,8 +119,8 @@ pub(super) async fn show(
     Ok(response)
 }
 
-#[utoipa::path(post, path = "/api/v1/streams", operation_id = "createStream", tag = "streams", summary = "Make a stream", request_body = NewStream,
-    responses((status = 201, body = ChangedStream, headers(("Location" = String, description = "Its address in the API"))),
+#[utoipa::path(post, path = "/api/v1/streams", operation_id = "createStream", tag = "streams", summary = "Make a stream", params(How), request_body = NewStream,
+    responses((status = 204, description = "It would be made"), (status = 201, body = ChangedStream, headers(("Location" = String, description = "Its address in the API"))),
         (status = 403, description = "A source that only the configuration may have, or no right", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The definition is wrong", body = Problem, content_type = "application/problem+json"),
@@ -116,6 +128,7 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
+    Query(how): Query<How>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -123,7 +136,12 @@ pub(super) async fn create(
     let name =
         name_in(object.remove("name"))?.ok_or_else(|| Problem::key("name", "a new stream needs one"))?;
     may_change(&identity, &name)?;
-    api.roster.change(Edit::Create { name: name.clone(), definition: definition(object)? }).await?;
+    let edit = Edit::Create { name: name.clone(), definition: definition(object)? };
+    if how.check {
+        api.roster.judge(edit)?;
+        return Ok(answer(&api, &headers, StatusCode::NO_CONTENT));
+    }
+    api.roster.change(edit).await?;
     changed(&api, &identity, &headers, &name, StatusCode::CREATED)
 }
 
