@@ -7,7 +7,7 @@
 type Transport = "webcodecs" | "mse" | "mjpeg";
 
 /** What the viewer is told: see docs/ref/player.md. */
-type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "busy" | "off" | "missing" | "denied" | "unsupported";
+type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "busy" | "off" | "missing" | "denied" | "foreign" | "unsupported";
 
 /** One track, as the `configuration` message and the initialization segment describe it. */
 interface TrackInfo {

@@ -120,13 +120,16 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-test("a page from elsewhere that is not allowed gets no picture", async () => {
+test("a page from elsewhere that is not allowed gets no picture, and is told what to write where", async () => {
   const other = await Site.start();
   other.page("/embed", "pages/embed.html");
   const tab = await browser.open(`${other.origin}/embed?server=${encodeURIComponent(server.url)}&transport=auto`);
-  await wait(2000);
-  const state = await tab.evaluate(() => /** @type {any} */ (document.querySelector("firstlight-player"))?.state ?? null);
-  assert.notEqual(state, "live");
+  const state = () => tab.evaluate(() => {
+    const player = /** @type {any} */ (document.querySelector("firstlight-player"));
+    return { state: player?.state ?? null, reason: player?.reason ?? "" };
+  });
+  const now = await until("told", state, (now) => now.state === "foreign");
+  assert.ok(now.reason.includes(`allow_origins = ["${other.origin}"]`), now.reason);
   await tab.close();
   await other.stop();
 });

@@ -2,12 +2,12 @@
  * What the server says about its streams (`GET /api/v1/streams`), asked at most once a second for a whole page.
  *
  * A socket that fails does not say why; this does: no such stream, a camera that is away and its reason, a viewer who must
- * log in, or no server.
+ * log in, a page of another server that is not allowed, or no server.
  */
 
 /**
  * @param {import("./address.js").Address} address
- * @returns {Promise<{ server: "away" | "closed" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
+ * @returns {Promise<{ server: "away" | "closed" | "foreign" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
  */
 export async function askServer(address) {
   const url = address.api("streams");
@@ -19,16 +19,27 @@ export async function askServer(address) {
   return { server: "there", stream: streams.find((s) => s.name === address.name) ?? null };
 }
 
-/** @param {string} url @returns {Promise<StreamInfo[] | "away" | "closed">} */
+/** @param {string} url @returns {Promise<StreamInfo[] | "away" | "closed" | "foreign">} */
 async function ask(url) {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(4000) });
     if (response.status === 401 || response.status === 403) return "closed";
     return response.ok ? await response.json() : "away";
   } catch {
-    return "away";
+    return (await letsOthersLoad(url)) ? "foreign" : "away";
   }
 }
 
-/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | "away" | "closed"> }>} */
+/** Whether a server of another origin gives what it gives every page, the player itself. @param {string} url */
+async function letsOthersLoad(url) {
+  if (new URL(url).origin === location.origin) return false;
+  try {
+    const module = new URL("/firstlight-player.js", url);
+    return (await fetch(module, { method: "HEAD", signal: AbortSignal.timeout(4000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | "away" | "closed" | "foreign"> }>} */
 const answers = new Map();

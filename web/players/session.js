@@ -252,6 +252,9 @@ export class Session {
     if (this.#stopped || (this.#alive && !this.#silent)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
     if (server === "closed") return this.#view.state("denied", "The server does not know you, or not any more.");
+    if (server === "foreign") {
+      return this.#view.state("foreign", `The camera server must be told to allow it: allow_origins = ["${location.origin}"] in [http].`);
+    }
     if (!stream) return this.#view.state("missing", `This server has no stream “${this.#address.name}”.`);
     if (stream.tracks.length > 0 && !stream.tracks.some((t) => t.kind === "video") && !this.#soundOnly) {
       this.#soundOnly = true;

@@ -132,5 +132,6 @@ const WORDS = {
   off: "Off",
   missing: "No such stream",
   denied: "Not logged in",
+  foreign: "Not allowed",
   unsupported: "Cannot play",
 };

@@ -104,5 +104,6 @@ const TITLES = {
   off: "Switched off",
   missing: "No such stream",
   denied: "Log in to watch",
+  foreign: "This page may not show it",
   unsupported: "This browser cannot play it",
 };

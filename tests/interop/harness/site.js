@@ -12,6 +12,8 @@ import { extname, join } from "node:path";
 export class Site {
   /** URL path → file. @type {Map<string, string>} */
   #files = new Map();
+  /** URL path → HTML. @type {Map<string, string>} */
+  #written = new Map();
   /** URL path → URL. @type {Map<string, URL>} */
   #sockets = new Map();
   #server = createServer((request, response) => this.#answer(request, response));
@@ -33,6 +35,11 @@ export class Site {
     this.#files.set(path, join(import.meta.dirname, "..", file));
   }
 
+  /** Serves this page. @param {string} path @param {string} html */
+  write(path, html) {
+    this.#written.set(path, html);
+  }
+
   /** Passes WebSockets at `path` on to `target`. @param {string} path @param {string} target */
   socket(path, target) {
     this.#sockets.set(path, new URL(target));
@@ -47,6 +54,8 @@ export class Site {
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
   async #answer(request, response) {
     const path = new URL(request.url ?? "/", "http://site").pathname;
+    const written = this.#written.get(path);
+    if (written !== undefined) return void response.writeHead(200, { "content-type": TYPES[".html"] }).end(written);
     const file = this.#files.get(path);
     if (!file) return void response.writeHead(path === "/favicon.ico" ? 204 : 404).end();
     const type = TYPES[extname(file)];

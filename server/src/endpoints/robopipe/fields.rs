@@ -21,6 +21,9 @@ pub(super) enum Kind {
     Size,
 }
 
+/// Pixels of a side.
+const SIDE: Kind = Kind::Int(1, 65_535);
+
 impl Kind {
     /// The value as this kind has it, so that two equal ones are equal.
     ///
@@ -69,7 +72,7 @@ impl Kind {
                 })?;
                 let side = |at: usize| {
                     let index = ["0", "1"][at];
-                    Self::Int(1, 65_535).judge(&sides[at], &[loc, &[index]].concat())
+                    SIDE.judge(&sides[at], &[loc, &[index]].concat())
                 };
                 Ok(json!([side(0)?, side(1)?]))
             }
@@ -84,9 +87,9 @@ impl Kind {
             Self::Float(least, most) => json!({ "type": "number", "minimum": least, "maximum": most }),
             Self::Bool => json!({ "type": "boolean" }),
             Self::Choice(words) => json!({ "type": "string", "enum": words }),
-            Self::Size => json!({
-                "type": "array", "prefixItems": [{ "type": "integer" }, { "type": "integer" }], "minItems": 2, "maxItems": 2
-            }),
+            Self::Size => {
+                json!({ "type": "array", "items": SIDE.schema(), "minItems": 2, "maxItems": 2 })
+            }
         }
     }
 }

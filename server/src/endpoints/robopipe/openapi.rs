@@ -97,7 +97,10 @@ fn schemas() -> Value {
     let configured = || sizes.iter().cloned().chain([("fps", config::FPS.schema())]);
     let mut resolution = config::SIZES.map(|name| (name, config::size_schema())).to_vec();
     resolution.push(("fps", config::FPS.schema()));
-    resolution.push(("sensor_crop", json!({ "type": "array", "items": { "type": "number", "const": 0 } })));
+    resolution.push((
+        "sensor_crop",
+        json!({ "type": "array", "items": { "type": "number", "const": 0 }, "minItems": 2, "maxItems": 2 }),
+    ));
     let controls = || control::FIELDS.iter().map(|field| (field.name, field.kind.schema()));
     let with_null = |schema: Value| json!({ "anyOf": [schema, { "type": "null" }] });
     let focus = [("focus", json!({ "type": "null" }))];
