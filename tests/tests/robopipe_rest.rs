@@ -376,7 +376,7 @@ fn a_body_that_is_no_object_is_refused_with_its_place() {
 
 #[test]
 fn pages_that_are_listed_may_read_and_change_and_others_may_not() {
-    let server = Server::start(&format!("[robopipe]\ncors = [\"http://studio.example\"]\n{CONFIG}"));
+    let server = Server::start(&format!("[http]\nallow_origins = [\"http://studio.example\"]\n{CONFIG}"));
     let control = format!("{STREAM}/control");
     let (studio, other) = (("Origin", "http://studio.example"), ("Origin", "http://other.example"));
     let preflight = |origin| {
@@ -424,7 +424,7 @@ fn pages_that_are_listed_may_read_and_change_and_others_may_not() {
 
 #[test]
 fn the_star_shows_every_page_what_anybody_may_see_without_cookies() {
-    let server = Server::start(&format!("[robopipe]\ncors = [\"*\"]\n{CONFIG}"));
+    let server = Server::start(&format!("[http]\nallow_origins = [\"*\"]\n{CONFIG}"));
     let seen = http::get(server.address(), "/cameras", &[("Origin", "http://any.example")]);
     assert_eq!(seen.header("access-control-allow-origin"), Some("*"));
     assert_eq!(seen.header("access-control-allow-credentials"), None);
@@ -450,4 +450,39 @@ fn the_document_and_its_page_describe_the_addresses() {
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.contains("/cameras/{mxid}/ir") && !page.body.contains("<script"));
     assert!(!page.body.contains("http://") && !page.body.contains("https://"), "it asks nothing of others");
+}
+
+#[test]
+fn who_may_see_one_stream_sees_a_camera_with_that_stream_and_changes_nothing() {
+    let users = r#"
+[tokens.viewer]
+token = "viewer-0123456789"
+rights = { view = ["OAK1/CAM_A"] }
+[tokens.keeper]
+token = "keeper-0123456789"
+rights = { admin = ["OAK1/CAM_A"] }
+"#;
+    let server = Server::start(&format!("{users}{CONFIG}"));
+    let ask = |token: &str, method: &str, path: &str| {
+        let bearer = format!("Bearer {token}-0123456789");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        http::request(server.address(), method, path, &headers, b"")
+    };
+    assert_eq!(server.get("/cameras").status, 401);
+    let cameras = read(&ask("viewer", "GET", "/cameras"));
+    assert_eq!((cameras.as_array().map(Vec::len), &cameras[0]["mxid"]), (Some(1), &json!("OAK1")));
+    let streams = read(&ask("viewer", "GET", "/cameras/OAK1/streams"));
+    assert_eq!(streams, json!({ "CAM_A": { "active": true } }));
+    let hidden = ask("viewer", "GET", "/cameras/GUEST1/stats");
+    assert_eq!((hidden.status, read(&hidden)), (404, Value::Null), "as if it were not there");
+    assert_eq!(ask("viewer", "GET", &format!("{STREAM}/control")).status, 200);
+    for (method, path) in [("POST", "/control"), ("POST", "/config"), ("DELETE", "/")] {
+        assert_eq!(ask("viewer", method, &format!("{STREAM}{path}")).status, 403, "{method} {path}");
+    }
+    assert_eq!(ask("viewer", "DELETE", "/cameras/OAK1/").status, 403);
+
+    let all = ask("keeper", "DELETE", "/cameras/OAK1/");
+    assert_eq!((all.status, read(&all)["detail"].is_string()), (403, true), "CAM_B is not theirs");
+    assert_eq!(ask("keeper", "DELETE", "/cameras/OAK1/streams/CAM_B/").status, 403);
+    assert_eq!(ask("keeper", "DELETE", STREAM).status, 202);
 }

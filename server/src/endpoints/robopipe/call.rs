@@ -48,6 +48,21 @@ impl Call {
         if sensors.is_empty() { Err(self.no_such_name()) } else { Ok(sensors) }
     }
 
+    /// Every sensor of the camera that the path names, if whoever asks may change them all.
+    ///
+    /// # Errors
+    /// As [`Self::sensors`], and [`Failure::Forbidden`].
+    pub(super) fn own_sensors(&self, cameras: &Cameras) -> Result<Vec<Sensor>, Failure> {
+        self.sensors(cameras)?;
+        let mut sensors = names::all(cameras);
+        sensors.retain(|sensor| sensor.mxid == self.part(0));
+        if sensors.iter().all(|sensor| self.may(Right::Admin, &sensor.camera)) {
+            Ok(sensors)
+        } else {
+            Err(Failure::Forbidden("this needs the right admin on every stream of the camera"))
+        }
+    }
+
     /// The stream that the path names, if it is active.
     ///
     /// # Errors

@@ -91,10 +91,7 @@ pub(super) async fn shut_down(face: Arc<Face>, call: Call) -> Result<Response, F
 }
 
 fn switch_all(face: &Face, call: &Call, on: bool) -> Result<Response, Failure> {
-    let sensors = call.sensors(&face.context.cameras)?;
-    if !sensors.iter().all(|sensor| call.may(Right::Admin, &sensor.camera)) {
-        return Err(Failure::Forbidden("this needs the right admin on every stream of the camera"));
-    }
+    let sensors = call.own_sensors(&face.context.cameras)?;
     // All of it or none: the first that has nothing to switch stops it before anything happened.
     if let Some(sensor) = sensors.iter().find(|sensor| !on && sensor.camera.label().is_none()) {
         face.switch(&sensor.camera, on, &["path", "mxid"])?;
@@ -117,10 +114,7 @@ pub(super) const LIGHTS: [(&str, Kind); 2] =
 
 /// Lights that are not there can be left off, and nothing else.
 pub(super) async fn set_infrared(face: Arc<Face>, mut call: Call) -> Result<Response, Failure> {
-    let sensors = call.sensors(&face.context.cameras)?;
-    if !sensors.iter().all(|sensor| call.may(Right::Admin, &sensor.camera)) {
-        return Err(Failure::Forbidden("this needs the right admin on every stream of the camera"));
-    }
+    let sensors = call.own_sensors(&face.context.cameras)?;
     let mut wrongs = Vec::new();
     for (key, value) in call.object().await? {
         let loc = ["body", key.as_str()];

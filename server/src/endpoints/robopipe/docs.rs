@@ -11,6 +11,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::cors::Grant;
 use super::{Face, openapi};
 use crate::auth::Access;
 use crate::endpoint::Route;
@@ -28,7 +29,7 @@ pub(super) fn routes(face: &Arc<Face>) -> Vec<Route> {
     let json = get(move |headers: HeaderMap| {
         let mut response = served(document.clone(), "application/json");
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
-        if let Some(grant) = face.cors.grant(&headers) {
+        if let Some(grant) = Grant::to(&headers, &face.context.origins) {
             grant.apply(&mut response);
         }
         async move { response }

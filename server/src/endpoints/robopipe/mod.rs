@@ -26,7 +26,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::cors::Cors;
 use self::errors::{Failure, NOT_SETTABLE, Wrong};
 use self::rendition::Renditions;
 use self::streams::ListShape;
@@ -50,13 +49,11 @@ struct Settings {
     fps: Option<NonZeroU32>,
     /// Which of the two published shapes the list of streams has.
     stream_list: ListShape,
-    /// Pages that may use these addresses, besides those of `[http] allow_origins`.
-    cors: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { intra_only: true, fps: None, stream_list: ListShape::Auto, cors: Vec::new() }
+        Self { intra_only: true, fps: None, stream_list: ListShape::Auto }
     }
 }
 
@@ -70,7 +67,6 @@ impl Endpoint for Robopipe {
         Ok(Box::new(move |context| {
             let face = Arc::new(Face {
                 context: context.clone(),
-                cors: Cors::new(Arc::clone(&context.origins), settings.cors.clone()),
                 settings,
                 renditions: Renditions::default(),
                 viewers: Viewers::new(context.tasks.clone(), context.stop.clone()),
@@ -86,7 +82,6 @@ impl Endpoint for Robopipe {
 struct Face {
     settings: Settings,
     context: Context,
-    cors: Cors,
     renditions: Renditions,
     viewers: Viewers,
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::call::Call;
+use super::cors::{self, Grant};
 use super::errors::Failure;
 use super::{Face, cameras, config, control, names, stats, still, streams, video};
 use crate::auth::{Access, Right};
@@ -152,10 +153,12 @@ impl Operation {
     }
 
     async fn answer(&self, face: Arc<Face>, call: Call) -> Response {
-        let grant = face.cors.grant(call.headers());
-        let refused = self.method != Method::GET && !face.cors.policy(call.headers()).allows(call.headers());
+        let grant = Grant::to(call.headers(), &face.context.origins);
+        let refused = self.method != Method::GET && !face.context.origins.allows(call.headers());
         let answered = if refused {
-            Err(Failure::Forbidden("this page may not change anything: list its origin in [robopipe] cors"))
+            Err(Failure::Forbidden(
+                "this page may not change anything: list its origin in [http] allow_origins",
+            ))
         } else {
             (self.answers)(face, call).await
         };
@@ -182,7 +185,7 @@ pub(super) fn routes(face: &Arc<Face>) -> Vec<Route> {
     for path in paths {
         let face = Arc::clone(face);
         let preflight = on(MethodFilter::OPTIONS, move |request: Request| async move {
-            face.cors.preflight(request.headers())
+            cors::preflight(request.headers(), &face.context.origins)
         });
         routes.push(Route::new(Method::OPTIONS, path, Access::Public, preflight));
     }

@@ -36,8 +36,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         Ok(admission) => admission,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let policy = face.cors.policy(call.request.headers());
-    let (response, upgrade) = match handshake::accept(call.request, policy) {
+    let (response, upgrade) = match handshake::accept(call.request, &face.context.origins) {
         Ok(accepted) => accepted,
         Err(refusal) => return Ok(refusal),
     };
