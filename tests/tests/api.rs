@@ -404,3 +404,64 @@ fn the_last_failure_of_a_source_stays_to_be_seen() {
     assert!(stream["last_error"]["at"].as_i64().unwrap() > 1_700_000_000_000_000);
     assert_eq!(stream["reason"], Value::Null);
 }
+
+#[test]
+fn rights_on_some_streams_are_no_rights_on_others() {
+    let server = Server::start(&format!(
+        "[tokens.keeper]\ntoken = \"keeper-0123456789\"\nrights = {{ view = [\"*\"], admin = [\"mine/*\"] }}\n\
+         [tokens.mine]\ntoken = \"onlymine-0123456789\"\nrights = {{ view = [\"mine/*\"], admin = [\"mine/*\"] }}\n\
+         [tokens.admin]\ntoken = \"admin-0123456789\"\nrights = {{ admin = [\"*\"] }}\n\
+         [streams.theirs]\nsource = {SMALL}\n"
+    ));
+    let ask = |token: &str, method: &str, path: &str, body: &Value| {
+        let bearer = format!("Bearer {token}-0123456789");
+        let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+        http::request(server.address(), method, path, &headers, body.to_string().as_bytes())
+    };
+    let make = |token: &str, name: &str| {
+        ask(token, "POST", "/api/v1/streams", &json!({ "name": name, "source": small() }))
+    };
+    assert_eq!(make("keeper", "mine/a").status, 201);
+    problem(&make("keeper", "other"), 403);
+    problem(&ask("keeper", "PATCH", "/api/v1/streams/mine/a", &json!({ "name": "other" })), 403);
+    assert_eq!(make("admin", "other").status, 201);
+    problem(&ask("keeper", "DELETE", "/api/v1/streams/other", &Value::Null), 403);
+    problem(&ask("keeper", "POST", "/api/v1/reload", &Value::Null), 403);
+
+    let list =
+        |token: &str, path: &str| parsed(&ask(token, "GET", path, &Value::Null)).as_array().unwrap().clone();
+    let shown: Vec<_> = list("keeper", "/api/v1/streams")
+        .iter()
+        .map(|stream| (stream["name"].clone(), stream["changeable"].clone(), stream["defined_in"].clone()))
+        .collect();
+    let expected = [
+        (json!("mine/a"), json!(true), json!("the API")),
+        (json!("other"), json!(false), Value::Null),
+        (json!("theirs"), json!(false), Value::Null),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(list("onlymine", "/api/v1/streams").len(), 1);
+
+    let mut theirs = Viewer::open(&server, "/theirs/ws?format=fmp4&token=keeper-0123456789");
+    let mut mine = Viewer::open(&server, "/mine/a/ws?format=fmp4&token=keeper-0123456789");
+    theirs.message();
+    mine.message();
+    for viewer in list("keeper", "/api/v1/viewers") {
+        let own = viewer["stream"] == "mine/a";
+        assert_eq!(viewer["address"].is_string() && viewer["user"] == "keeper", own, "{viewer}");
+        let dismissed = ask("keeper", "DELETE", &format!("/api/v1/viewers/{}", viewer["id"]), &Value::Null);
+        assert_eq!(dismissed.status, if own { 204 } else { 403 });
+        if !own {
+            // Nor does whoever may not see the stream learn that somebody watches it.
+            problem(
+                &ask("onlymine", "DELETE", &format!("/api/v1/viewers/{}", viewer["id"]), &Value::Null),
+                404,
+            );
+        }
+    }
+    mine.close_code();
+    theirs.message();
+    let secrets = ask("admin", "GET", "/api/v1/streams", &Value::Null).body
+        + &ask("admin", "GET", "/api/v1/server", &Value::Null).body;
+    assert!(!secrets.contains("0123456789"));
+}

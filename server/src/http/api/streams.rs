@@ -31,10 +31,10 @@ pub(super) struct Definition {
     #[schema(required = false, example = "tcp://192.168.1.20:8000")]
     source: Option<SourceSpec>,
     /// How long the source stays warm after the last viewer left.
-    #[schema(required = false, nullable = false, pattern = r"^[0-9]{1,4}(ms|s|m|h)$", example = "10s")]
+    #[schema(required = false, pattern = r"^[0-9]{1,4}(ms|s|m|h)$", example = "10s")]
     linger: Option<String>,
     /// Whether the source runs only while somebody watches.
-    #[schema(required = false, nullable = false)]
+    #[schema(required = false)]
     on_demand: Option<bool>,
 }
 
@@ -61,10 +61,10 @@ pub(super) struct NewStream {
     #[schema(required = false)]
     source: Option<SourceSpec>,
     /// As in a definition.
-    #[schema(required = false, nullable = false, pattern = r"^[0-9]{1,4}(ms|s|m|h)$", example = "10s")]
+    #[schema(required = false, pattern = r"^[0-9]{1,4}(ms|s|m|h)$", example = "10s")]
     linger: Option<String>,
     /// As in a definition.
-    #[schema(required = false, nullable = false)]
+    #[schema(required = false)]
     on_demand: Option<bool>,
 }
 
