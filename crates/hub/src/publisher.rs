@@ -27,6 +27,9 @@ pub enum PublishError {
     /// The stream was closed.
     #[error("stream {0} is closed")]
     Closed(StreamName),
+    /// Another publisher took over.
+    #[error("another publisher took over stream {0}")]
+    Replaced(StreamName),
 }
 
 impl Publisher {
@@ -50,7 +53,7 @@ impl Publisher {
     /// Units before the first random access point are left out, nobody could use them.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] once the stream is closed.
+    /// [`PublishError::Closed`] once the stream is closed, [`PublishError::Replaced`] once another publisher took over.
     pub fn publish(&mut self, unit: AccessUnit) -> Result<(), PublishError> {
         self.stream.push(self.number, unit, &mut self.woken)
     }

@@ -160,14 +160,25 @@ impl Stream {
         if state.publisher.is_some() {
             return Err(PublishError::Taken(self.name.clone()));
         }
-        state.publishers += 1;
-        state.publisher = Some(state.publishers);
-        state.gated = true;
-        state.answers = false;
-        // What the last publisher had says nothing about this one.
-        state.tracks.clear();
-        state.keyframe_asked = None;
-        let number = state.publishers;
+        let number = state.admit_publisher();
+        drop(state);
+        Ok(Publisher::new(Arc::clone(self), number))
+    }
+
+    /// Takes the exclusive right to push from whoever has it: what that publisher still pushes is refused. Readers stay, and go
+    /// on at the new one's first random access point.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] after [`Stream::close`].
+    pub fn take_over(self: &Arc<Self>) -> Result<Publisher, PublishError> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return Err(PublishError::Closed(self.name.clone()));
+        }
+        if state.publisher.is_some() {
+            state.timeline.restart();
+        }
+        let number = state.admit_publisher();
         drop(state);
         Ok(Publisher::new(Arc::clone(self), number))
     }
@@ -362,8 +373,11 @@ impl Stream {
         {
             let mut guard = self.lock();
             let state = &mut *guard;
-            if state.closed.is_some() || state.publisher != Some(publisher) {
+            if state.closed.is_some() {
                 return Err(PublishError::Closed(self.name.clone()));
+            }
+            if state.publisher != Some(publisher) {
+                return Err(PublishError::Replaced(self.name.clone()));
             }
             state.learn_track(&unit.track);
             let join_point = unit.random_access && state.leads(&unit.track);
@@ -417,6 +431,18 @@ impl Stream {
 }
 
 impl State {
+    /// A number for a new publisher, who is the only one from now on.
+    fn admit_publisher(&mut self) -> u64 {
+        self.publishers += 1;
+        self.publisher = Some(self.publishers);
+        self.gated = true;
+        self.answers = false;
+        // What the last publisher had says nothing about this one.
+        self.tracks.clear();
+        self.keyframe_asked = None;
+        self.publishers
+    }
+
     /// The publisher's first unit a decoder can start at: what the last publisher left is of no use to anybody now.
     fn begin(&mut self) {
         self.gated = false;

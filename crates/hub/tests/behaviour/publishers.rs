@@ -22,6 +22,33 @@ fn a_second_publisher_is_refused_while_the_first_one_lives() {
 }
 
 #[test]
+fn a_publisher_that_takes_over_goes_on_for_the_same_readers_and_the_old_one_is_told() {
+    let mut lab = Lab::new();
+    let factory = Factory::default();
+    let (mut units, mut chunks) = (lab.join(), lab.join_packaged(&factory));
+    lab.key();
+    lab.deltas(1);
+    assert_eq!(read(&mut units), items(0..=1));
+    assert_eq!(read(&mut chunks), items(0..=1));
+    let mut old = lab.publisher.take().unwrap();
+    lab.publisher = Some(lab.stream.take_over().unwrap());
+    let late = unit(&lab.video, 2, Duration::ZERO, lab.now(), true);
+    let name = lab.stream.name().clone();
+    assert_eq!(old.publish(late).unwrap_err(), PublishError::Replaced(name));
+    assert!(!lab.stream.snapshot().live, "the new one has sent nothing yet");
+    drop(old);
+    lab.deltas(1);
+    assert_eq!(read(&mut units), [], "nobody can begin there");
+    let key = lab.key();
+    lab.deltas(1);
+    assert!(lab.stream.snapshot().live, "the old one's leaving takes nothing from the new one");
+    let (first, second) = (item(&mut units), item(&mut units));
+    assert!(millis(first.dts) > 40 && millis(second.dts) == millis(first.dts) + 40, "{first:?} {second:?}");
+    assert_eq!(read(&mut chunks), items(key..=key + 1));
+    assert_eq!(factory.made(), 1, "the packaging went on too");
+}
+
+#[test]
 fn viewers_live_through_a_restart_and_time_goes_on() {
     let mut lab = Lab::new();
     let factory = Factory::default();
