@@ -1,12 +1,15 @@
-//! WebSocket frames (RFC 6455 §5): headers we write, small frames we read.
+//! WebSocket frames (RFC 6455 §5): headers we write, messages we read.
 //!
-//! A viewer sends control frames and short JSON at most, so what is read is bounded by [`MAX_PAYLOAD`]; a longer or
-//! malformed frame ends the session. Sans-IO; depends on nothing of the server.
+//! A viewer sends control frames and short JSON at most, so what is read is bounded by [`MAX_PAYLOAD`]; a publisher's messages are
+//! bounded by [`MAX_PUBLISHED`]. A longer or malformed frame ends the session, and memory is taken for bytes that came, never for a length
+//! that was only announced. Sans-IO; depends on nothing of the server.
 
 use std::fmt;
 
 /// The longest message a viewer may send, in bytes.
 pub const MAX_PAYLOAD: usize = 4_096;
+/// The longest message a publisher may send, in bytes: several times the largest picture there is.
+pub const MAX_PUBLISHED: usize = 16 << 20;
 
 /// What a frame is (§5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,15 +122,20 @@ pub enum FrameError {
     Control,
     /// A continuation of nothing, or a new message inside a fragmented one (§5.4).
     Fragmentation,
-    /// Longer than [`MAX_PAYLOAD`].
-    TooLong(u64),
+    /// A message longer than the limit.
+    TooLong {
+        /// Bytes of the frame that is too much.
+        len: u64,
+        /// What a message may have.
+        limit: usize,
+    },
 }
 
 impl FrameError {
     /// The status code to close with (§7.4.1).
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::TooLong(_) => 1009,
+            Self::TooLong { .. } => 1009,
             _ => 1002,
         }
     }
@@ -141,7 +149,7 @@ impl fmt::Display for FrameError {
             Self::Unmasked => f.write_str("a client's frame must be masked"),
             Self::Control => f.write_str("a control frame must be whole and at most 125 bytes long"),
             Self::Fragmentation => f.write_str("a fragment without its message"),
-            Self::TooLong(len) => write!(f, "a message of {len} bytes; at most {MAX_PAYLOAD} are read"),
+            Self::TooLong { len, limit } => write!(f, "a message of {len} bytes; at most {limit} are read"),
         }
     }
 }
@@ -149,13 +157,26 @@ impl fmt::Display for FrameError {
 impl std::error::Error for FrameError {}
 
 /// Puts a viewer's bytes together into frames, whatever the chunks they come in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     buffered: Vec<u8>,
     message: Option<Frame>,
+    limit: usize,
+}
+
+impl Default for FrameReader {
+    /// For a viewer.
+    fn default() -> Self {
+        Self::with_limit(MAX_PAYLOAD)
+    }
 }
 
 impl FrameReader {
+    /// For messages of at most `limit` bytes.
+    pub const fn with_limit(limit: usize) -> Self {
+        Self { buffered: Vec::new(), message: None, limit }
+    }
+
     /// Takes bytes in and gives the frames that are complete; after an error nothing more may be read.
     ///
     /// # Errors
@@ -203,13 +224,12 @@ impl FrameReader {
         let so_far = self.message.as_ref().map_or(0, |m| m.payload.len());
         let payload_len = usize::try_from(len)
             .ok()
-            .filter(|len| len.saturating_add(so_far) <= MAX_PAYLOAD)
-            .ok_or(FrameError::TooLong(len))?;
+            .filter(|len| len.saturating_add(so_far) <= self.limit)
+            .ok_or(FrameError::TooLong { len, limit: self.limit })?;
         let rest = &rest[len_bytes..];
         let Some((mask, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         let Some(masked) = rest.get(..payload_len) else { return Ok(None) };
-        let payload: Vec<u8> =
-            masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        let payload = unmask(masked, *mask);
         let frame_len = 2 + len_bytes + 4 + payload_len;
         Ok(Some((frame_len, self.join(opcode, is_final, payload)?)))
     }
@@ -240,6 +260,21 @@ impl FrameReader {
             Ok(None)
         }
     }
+}
+
+/// The payload of a frame (§5.3), eight bytes at a time: a publisher's are long.
+fn unmask(masked: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    let mut payload = masked.to_vec();
+    let [a, b, c, d] = mask;
+    let twice = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let mut words = payload.chunks_exact_mut(8);
+    for word in &mut words {
+        if let Ok(bytes) = <[u8; 8]>::try_from(&*word) {
+            word.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ twice).to_ne_bytes());
+        }
+    }
+    words.into_remainder().iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    payload
 }
 
 #[cfg(test)]
@@ -302,14 +337,29 @@ mod tests {
         let mut bytes = vec![0x80, 0xff];
         bytes.extend(u64::MAX.to_be_bytes());
         bytes.extend([0; 4]);
-        assert_eq!(reader.push(&bytes), Err(FrameError::TooLong(u64::MAX)));
+        let limit = MAX_PAYLOAD;
+        assert_eq!(reader.push(&bytes), Err(FrameError::TooLong { len: u64::MAX, limit }));
     }
 
     #[test]
     fn endless_fragments_are_refused_before_they_grow() {
         let mut reader = FrameReader::default();
         reader.push(&masked(0x02, &[0; 4_000])).unwrap();
-        assert_eq!(reader.push(&masked(0x00, &[0; 200])), Err(FrameError::TooLong(200)));
+        assert_eq!(
+            reader.push(&masked(0x00, &[0; 200])),
+            Err(FrameError::TooLong { len: 200, limit: MAX_PAYLOAD })
+        );
+    }
+
+    #[test]
+    fn a_publishers_long_message_is_read_and_a_longer_one_is_not() {
+        let payload: Vec<u8> = (0..50_003u32).map(|i| (i % 251) as u8).collect();
+        let bytes = masked(0x82, &payload);
+        let mut reader = FrameReader::with_limit(60_000);
+        let frames: Vec<Frame> = bytes.chunks(1_000).flat_map(|chunk| reader.push(chunk).unwrap()).collect();
+        assert_eq!(frames, [Frame { opcode: Opcode::Binary, payload }]);
+        let mut reader = FrameReader::with_limit(50_000);
+        assert_eq!(reader.push(&bytes), Err(FrameError::TooLong { len: 50_003, limit: 50_000 }));
     }
 
     #[test]

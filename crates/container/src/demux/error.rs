@@ -44,6 +44,14 @@ pub enum DemuxError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A message of units, or their configuration, is not as it should be.
+    #[error("broken message at byte {position}: {problem}")]
+    Message {
+        /// Byte position in the message.
+        position: u64,
+        /// What is wrong.
+        problem: String,
+    },
     /// There is no track we can play.
     #[error("no playable track: {found}")]
     NoTrack {

@@ -1,7 +1,8 @@
 //! Bytes from pipes, sockets and files to access units.
 //!
 //! One face, [`Demuxer`], for everything a byte stream can be: MPEG-TS, MP4, a raw H.264 byte stream or ADTS, told apart
-//! by [`probe`](mod@probe) or stated. Files that have an index are read through [`Mp4Index`].
+//! by [`probe`](mod@probe) or stated. Files that have an index are read through [`Mp4Index`], units in messages
+//! through [`UnitsDemuxer`].
 //!
 //! Invariants: any chunking of the same bytes gives the same units; memory is bounded whatever comes; times are the
 //! container's own (video in 90 kHz, sound in its sample rate), and placing them on a stream's timeline is the hub's
@@ -19,6 +20,7 @@ mod mpegts;
 pub mod probe;
 #[cfg(test)]
 mod tests;
+mod units;
 mod video;
 
 use std::collections::VecDeque;
@@ -37,6 +39,7 @@ use self::probe::Probe;
 
 pub use self::error::{DemuxError, FourCc};
 pub use self::mp4::{BoxHeader, IndexedSample, Mp4Index, Mp4Reader};
+pub use self::units::{ConfiguredTrack, UnitsDemuxer};
 
 /// What an input's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
