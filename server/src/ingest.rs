@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use container::demux::{Demuxer, InputFormat};
+use container::demux::{DemuxStats, Demuxer, InputFormat};
 use hub::{PublishError, Publisher};
 use media::{AccessUnit, Wallclock};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -106,6 +106,16 @@ impl Ingest {
                 }
             }
         }
+    }
+
+    /// What has come so far.
+    pub fn stats(&self) -> DemuxStats {
+        self.demuxer.stats()
+    }
+
+    /// What the bytes are, once that is known.
+    pub const fn format(&self) -> Option<InputFormat> {
+        self.demuxer.format()
     }
 
     fn publish(&mut self) -> Result<(), SourceError> {

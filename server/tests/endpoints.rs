@@ -105,6 +105,17 @@ fn an_unknown_section_and_an_unknown_key_of_a_stream_are_refused() {
 }
 
 #[test]
+fn keys_for_publishers_are_refused_where_nobody_can_publish() {
+    for key in ["filler = \"test\"", "on_second_publisher = \"refuse\""] {
+        let error = errors(&format!("[streams.a]\nsource = \"test\"\n{key}\n"));
+        assert!(error.starts_with("test.toml:3: streams.a."), "{error}");
+        assert!(judge(&format!("[streams.a]\n{key}\n")).is_ok(), "{key}");
+    }
+    let error = errors("[streams.a]\non_second_publisher = \"fight\"\n");
+    assert!(error.contains("take_over"), "{error}");
+}
+
+#[test]
 fn names_and_schemes_are_used_once() {
     let mut seen = BTreeSet::from(["api", "auth", "http", "streams", "tokens", "users"]);
     let mut schemes = BTreeSet::new();
@@ -154,7 +165,7 @@ fn the_example_configuration_is_good_and_shows_every_key() {
     for key in &shown {
         assert!(error.contains(key), "the error does not name {key}: {error}");
     }
-    assert_eq!(shown, BTreeSet::from(["linger", "on_demand", "source"]));
+    assert_eq!(shown, BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "source"]));
     assert_eq!(shown_below(&parsed, "auth"), keys("[auth]\nzzz = 1\n"));
     for (section, one) in [("users", "[users.a]\nzzz = 1\n"), ("tokens", "[tokens.a]\nzzz = 1\n")] {
         let ones = parsed[section].as_table().unwrap().values().filter_map(toml::Value::as_table);
@@ -195,7 +206,7 @@ fn the_reference_explains_every_key_of_the_sections() {
             );
         }
     }
-    for key in ["source", "linger", "on_demand"] {
+    for key in ["source", "linger", "on_demand", "on_second_publisher", "filler"] {
         assert!(page.contains(&format!("`{key}`")), "docs/ref/config.md does not explain `{key}`");
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use codec::h264::annexb;
 
 use crate::byte_stream::{access_units, nal_type, without_parameter_sets};
+use crate::http::Upload;
 
 /// What a camera sends: pieces (pictures), one each `period`, again and again; `first` before all.
 #[derive(Debug, Clone)]
@@ -100,6 +101,14 @@ impl Camera {
         let mut socket =
             crate::eventually("the server waits for the camera", || TcpStream::connect(address).ok());
         Self::start(address, move |stop| film.run(|piece| !stop() && socket.write_all(piece).is_ok()))
+    }
+
+    /// Publishes by HTTP, as the body of one request.
+    pub fn upload(address: SocketAddr, path: &str, film: Film) -> Self {
+        let mut upload = Upload::begin(address, "POST", path, &[]);
+        Self::start(address, move |stop| {
+            film.run(|piece| !stop() && upload.send(piece));
+        })
     }
 
     /// Sends datagrams of at most 1,316 bytes.

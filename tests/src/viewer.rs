@@ -152,9 +152,27 @@ impl Viewer {
 
     /// Sends a text message.
     pub fn say(&mut self, text: &str) {
-        let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).expect("short text"), 0, 0, 0, 0];
-        frame.extend_from_slice(text.as_bytes());
-        self.socket.write_all(&frame).expect("the server reads");
+        assert!(self.send(0x1, text.as_bytes()), "the server reads");
+    }
+
+    /// Sends a binary message, as a publisher does; `false` if the server no longer reads.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        self.send(0x2, bytes)
+    }
+
+    fn send(&mut self, opcode: u8, payload: &[u8]) -> bool {
+        const MASK: [u8; 4] = [0x5a, 0x01, 0xff, 0x80];
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            len @ 0..=125 => frame.push(0x80 | len as u8),
+            len => {
+                frame.push(0x80 | 127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+        frame.extend(MASK);
+        frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.socket.write_all(&frame).is_ok()
     }
 
     /// Goes on watching in a thread, until asked for what it saw.

@@ -19,6 +19,7 @@ use crate::auth::{Policy, Sections};
 use crate::endpoint::{Endpoint, Serve, Source};
 use crate::error::{ConfigError, StartError};
 use crate::net::origin::OriginPolicy;
+use crate::supervise::seat::SecondPublisher;
 use crate::supervise::source::Demand;
 
 /// Everything the server will run.
@@ -63,6 +64,10 @@ pub struct StreamPlan {
     pub source: Option<Arc<dyn Source>>,
     /// When the source runs.
     pub demand: Demand,
+    /// What happens to a second publisher.
+    pub second_publisher: SecondPublisher,
+    /// Plays while somebody watches and nobody publishes.
+    pub filler: Option<Arc<dyn Source>>,
 }
 
 impl Plan {
@@ -245,16 +250,37 @@ fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Resu
         definition: section.clone().parse()?,
         source: None,
         demand: Demand::default(),
+        second_publisher: SecondPublisher::default(),
+        filler: None,
     };
+    // Keys of a stream that is published to, in the order of the text.
+    let mut published: Vec<Section<'_>> = Vec::new();
     for (key, value) in section.into_entries()? {
         match key.as_str() {
             "source" => plan.source = Some(source(value, endpoints)?.into()),
             "linger" => plan.demand.linger = value.parse::<Span>()?.0.min(MAX_LINGER),
             "on_demand" => plan.demand.on_demand = value.parse()?,
-            _ => return Err(value.error("unknown key; a stream has source, linger and on_demand")),
+            "on_second_publisher" => {
+                published.push(value.clone());
+                plan.second_publisher = value.parse()?;
+            }
+            "filler" => {
+                published.push(value.clone());
+                plan.filler = Some(source(value, endpoints)?.into());
+            }
+            _ => {
+                return Err(value.error(
+                    "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher",
+                ));
+            }
         }
     }
-    Ok(plan)
+    match published.first() {
+        Some(key) if plan.source.is_some() => {
+            Err(key.error("nobody can publish to a stream with a source of its own"))
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// Longer than anybody waits, and far below what clocks can add.

@@ -8,6 +8,7 @@ pub mod file;
 pub mod mjpeg;
 pub mod pages;
 pub mod progressive;
+pub mod publish;
 pub mod robopipe;
 pub mod snapshot;
 pub mod tcp;
@@ -30,5 +31,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &robopipe::Robopipe,
     &snapshot::Snapshot,
     &mjpeg::Mjpeg,
+    &publish::Publish,
     &pages::Pages,
 ];

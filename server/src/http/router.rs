@@ -146,7 +146,13 @@ fn allowed(access: Access, stream: Option<&StreamName>, request: &Request) -> Re
 
 async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
     let path = request.uri().path().to_owned();
-    let here = || routes.iter().filter_map(|route| Some((route, stream_of(&path, route.tail)?)));
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    // A tail with a parameter goes before the same tail without one.
+    let asked =
+        |route: &&StreamRoute| route.tail.split_once('?').map(|(_, name)| has_parameter(&query, name));
+    let of_query = routes.iter().filter(|route| asked(route) == Some(true));
+    let candidates = of_query.chain(routes.iter().filter(|route| asked(route).is_none()));
+    let here = || candidates.clone().filter_map(|route| Some((route, stream_of(&path, route.tail)?)));
     // An address with a tail is no stream's page as well.
     let Some((tail, _)) = here().map(|(route, name)| (route.tail, name)).next() else {
         return without_tail(&path, context, &request);
@@ -186,8 +192,14 @@ fn without_tail(path: &str, context: &Context, request: &Request) -> Response<Bo
     }
 }
 
-/// The stream's name if `path` is `/{name}/{tail}`.
+/// Whether a query has a parameter, whatever its value.
+fn has_parameter(query: &str, name: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some(name))
+}
+
+/// The stream's name if `path` is `/{name}/{tail}`; what a tail asks of the query is not looked at.
 fn stream_of(path: &str, tail: &str) -> Option<StreamName> {
+    let tail = tail.split('?').next().unwrap_or_default();
     let name = path.strip_prefix('/')?.strip_suffix(tail)?.strip_suffix('/')?;
     let name = percent_decode_str(name).decode_utf8().ok()?;
     StreamName::new(&name).ok()
@@ -216,5 +228,14 @@ mod tests {
         assert_eq!(name("/frontws", "ws"), None);
         assert_eq!(name("/../ws", "ws"), None);
         assert_eq!(name("/", ""), None);
+        assert_eq!(name("/front/ws", "ws?publish").as_deref(), Some("front"));
+    }
+
+    #[test]
+    fn a_parameter_is_found_with_and_without_a_value() {
+        assert!(has_parameter("publish=mp4", "publish"));
+        assert!(has_parameter("token=x&publish", "publish"));
+        assert!(!has_parameter("format=publish&unpublish=1", "publish"));
+        assert!(!has_parameter("", "publish"));
     }
 }

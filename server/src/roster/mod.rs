@@ -32,6 +32,7 @@ use crate::config::file::Text;
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
 use crate::supervise::cameras::{Camera, Cameras};
+use crate::supervise::seat;
 use crate::supervise::source::supervise;
 use crate::supervise::tasks::{self, Tasks};
 
@@ -231,6 +232,7 @@ impl Roster {
             if let Change::Retune(_) = change {
                 if let (Some(known), Some(plan)) = (running.get_mut(name), new.remove(name)) {
                     known.camera.set_demand(plan.demand);
+                    known.camera.seat().set_second(plan.second_publisher);
                     known.definition = plan.definition;
                 }
                 continue;
@@ -261,18 +263,25 @@ impl Roster {
             }
         };
         camera.set_demand(plan.demand);
+        camera.seat().set_second(plan.second_publisher);
         let over = CancellationToken::new();
-        if let Some(source) = plan.source {
-            let (camera, over) = (Arc::clone(&camera), over.clone().drop_guard());
-            self.tasks.spawn("source", async move {
-                let _over = over;
-                if let Some(before) = before {
-                    before.cancelled().await;
-                }
-                supervise(camera, source).await;
-            });
-        } else {
-            over.cancel();
+        let (watched, guard) = (Arc::clone(&camera), over.clone().drop_guard());
+        let begin = async move {
+            if let Some(before) = before {
+                before.cancelled().await;
+            }
+            guard
+        };
+        match (plan.source, plan.filler) {
+            (Some(source), _) => self.tasks.spawn("source", async move {
+                let _over = begin.await;
+                supervise(watched, source).await;
+            }),
+            (None, Some(filler)) => self.tasks.spawn("filler", async move {
+                let _over = begin.await;
+                seat::fill(watched, filler).await;
+            }),
+            (None, None) => drop(begin),
         }
         Some(Running { camera, definition: plan.definition, over })
     }

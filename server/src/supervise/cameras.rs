@@ -9,6 +9,7 @@ use hub::{Hub, HubError, Reason, RingLimits, Stream, StreamName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::seat::Seat;
 use super::source::Demand;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
@@ -63,6 +64,8 @@ pub struct Camera {
     /// What is supervised; none before that, or without a source.
     source: RwLock<Option<Arc<dyn Source>>>,
     orders: watch::Sender<Orders>,
+    /// For a publisher, where there is no source.
+    seat: Seat,
     starts: AtomicU64,
     failures: AtomicU64,
     timings: Arc<Timings>,
@@ -150,7 +153,7 @@ impl Camera {
     pub fn state(&self) -> State {
         let state = self.state.borrow().clone();
         match state {
-            State::Starting | State::Waiting if self.stream.snapshot().live => State::Live,
+            State::Starting if self.stream.snapshot().live => State::Live,
             other => other,
         }
     }
@@ -221,8 +224,11 @@ impl Camera {
         self.orders.subscribe()
     }
 
-    /// Says which source is supervised.
+    /// Says which source is supervised. A filler cannot be set: it is nobody's camera.
     pub(crate) fn supervised(&self, source: Arc<dyn Source>) {
+        if self.label.is_none() {
+            return;
+        }
         *self.source.write().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
 
@@ -230,17 +236,31 @@ impl Camera {
         self.source.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The place for a publisher, where there is no source.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// How its source is doing. A filler is none: the stream waits all the same.
     pub(crate) fn set_state(&self, state: State) {
-        match &state {
-            State::Starting => {
-                self.starts.fetch_add(1, Ordering::Relaxed);
-            }
-            State::Reconnecting(reason) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                let trouble = Trouble { reason: reason.clone(), at: unix_micros() };
-                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
-            }
-            State::Idle | State::Live | State::Waiting | State::Off => {}
+        if let State::Reconnecting(reason) = &state {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            let trouble = Trouble { reason: reason.clone(), at: unix_micros() };
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        }
+        if self.label.is_some() {
+            self.enter(state);
+        }
+    }
+
+    /// Whether somebody publishes.
+    pub(crate) fn set_published(&self, published: bool) {
+        self.enter(if published { State::Starting } else { State::Waiting });
+    }
+
+    fn enter(&self, state: State) {
+        if state == State::Starting {
+            self.starts.fetch_add(1, Ordering::Relaxed);
         }
         self.state.send_replace(state);
     }
@@ -318,6 +338,7 @@ impl Cameras {
             state: watch::Sender::new(first),
             source: RwLock::new(None),
             orders: watch::Sender::new(Orders { on: true, settings: 0 }),
+            seat: Seat::default(),
             starts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             timings: Arc::default(),

@@ -4,6 +4,7 @@ pub mod audience;
 pub mod backoff;
 pub mod budget;
 pub mod cameras;
+pub mod seat;
 pub mod source;
 pub mod tasks;
 pub mod watchdog;
