@@ -1,8 +1,7 @@
 //! Publishing to a stream that has no source of its own: a body at `/{stream}/publish`, a WebSocket at `/{stream}/ws?publish=…` (see
 //! `docs/ref/endpoints/publish.md`).
 //!
-//! Maps a request onto a seat and an ingest. Who sits where is `supervise::seat`'s, what the bytes mean `ingest`'s; the page at the
-//! same address is the pages'.
+//! Maps a request onto a seat and an ingest. Who sits where is `supervise::seat`'s, what the bytes mean `ingest`'s.
 
 mod feed;
 mod socket;
