@@ -78,9 +78,12 @@ function show(all) {
       grid.insertBefore(tile.element, grid.children[index] ?? null);
       screen.observe(tile.element);
     }
-    tile.weight = weight(small.get(stream.name) ?? stream);
+    const shown = small.get(stream.name) ?? stream;
+    // One that loses its place stops, and would look lighter for that.
+    if (tile.weight === 0 || shown.state === "live") tile.weight = weight(shown);
     tile.update(stream);
   });
+  place();
   byId("empty").hidden = found.length > 0;
   filter.hidden = found.length <= FILTER_FROM && filter.value === "";
   sift();

@@ -34,6 +34,27 @@ test("a bare img shows the picture, and it moves", async () => {
   await tab.close();
 });
 
+test("a snapshot shows the time it was painted, in true colours", async () => {
+  const tab = await browser.open(`${server.url}health`);
+  const seen = await tab.evaluate(async () => {
+    const { readClock } = await import(/** @type {any} */ ("/assets/clock-code.js"));
+    const picture = await createImageBitmap(await (await fetch("/front/snapshot.jpg")).blob());
+    const canvas = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.drawImage(picture, 0, 0);
+    // The bar of colours under the pattern: grey, yellow, cyan, green, magenta, red, blue.
+    const bars = [0, 1, 2, 3, 4, 5, 6].map((bar) => [...context.getImageData(((bar + 0.5) * 640) / 7, 310, 1, 1).data].slice(0, 3));
+    return { painted: readClock(canvas, picture.width, picture.height), now: Date.now(), bars };
+  });
+  assert.ok(seen.painted !== null && Math.abs(seen.now - seen.painted) < 10_000, JSON.stringify(seen));
+  for (const [bar, lit] of [[3, [false, true, false]], [5, [true, false, false]], [6, [false, false, true]]]) {
+    const colour = seen.bars[/** @type {number} */ (bar)];
+    const dim = colour.every((value, at) => (/** @type {boolean[]} */ (lit)[at] ? value > 150 && value < 220 : value < 50));
+    assert.ok(dim, `bar ${bar} is ${colour}`);
+  }
+  await tab.close();
+});
+
 test("without WebCodecs and Media Source the player plays by it, and says so", async () => {
   const tab = await browser.open(`${server.url}health`);
   await tab.evaluateOnNewDocument(() => {

@@ -13,7 +13,7 @@ export class Tile {
   /** Moment (ms) somebody last pointed at it: such a tile is live before others. */
   wanted = 0;
   /** What showing it live costs the browser: see `preview.js`. */
-  weight = 1;
+  weight = 0;
   #player = /** @type {import("../firstlight-player.js").FirstlightPlayer} */ (document.createElement("firstlight-player"));
   #soundOnly = false;
   #allowed = false;

@@ -3,6 +3,7 @@
 //! The boundary is sent right behind each picture rather than before the next: browsers show a part when they see its end.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pictures::Pictures;
+use crate::net::connections::Permit;
 use crate::supervise::audience::Admission;
 
 /// Of the answer.
@@ -26,6 +28,8 @@ pub(super) struct Viewer {
     pub(super) send_timeout: Duration,
     pub(super) stop: CancellationToken,
     pub(super) admission: Admission,
+    /// The connection counts as one as long as it is watched on.
+    pub(super) _permit: Option<Arc<Permit>>,
 }
 
 impl Viewer {
@@ -44,6 +48,7 @@ impl Viewer {
     async fn show(&mut self, io: &TcpStream) -> io::Result<()> {
         let distance = Duration::from_secs_f32(1.0 / self.fps);
         let mut due = Instant::now() + distance;
+        let mut served = false;
         self.send(io, Bytes::from_static(FIRST)).await?;
         loop {
             tokio::time::sleep_until(due - distance.mul_f32(EARLY)).await;
@@ -54,6 +59,10 @@ impl Viewer {
             due = due.max(Instant::now() - distance) + distance;
             let head = format!("Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", picture.len());
             self.send(io, Bytes::from(head).chain(picture).chain(NEXT)).await?;
+            if !served {
+                served = true;
+                self.admission.served();
+            }
         }
     }
 
