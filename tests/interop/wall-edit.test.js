@@ -60,13 +60,15 @@ for (const phone of [false, true]) {
 
     // Looked at once more before it goes; Enter alone keeps it.
     await tab.click(".tile .more");
-    await tab.click("dialog .danger");
+    await tab.click("dialog .danger[type=button]");
+    await said(tab, "dialog h2", /^Remove gate\/north\?$/);
     await screenshot(tab, `wall-remove-${size}`);
     await tab.keyboard.press("Enter");
     await until("the question is gone", () => tab.$("dialog"), (dialog) => dialog === null);
     assert.deepEqual(await names(tab), ["gate/north"]);
     await tab.click(".tile .more");
-    await tab.click("dialog .danger");
+    await tab.click("dialog .danger[type=button]");
+    await said(tab, "dialog h2", /^Remove gate\/north\?$/);
     await tab.click("dialog button[type=submit]");
     await until("it is gone", () => names(tab), (now) => now.length === 0);
     await tab.waitForSelector("#empty", { visible: true });

@@ -66,6 +66,8 @@ function change(stream, done) {
   });
   remove.onclick = () => {
     dialog.close();
+    // At once: its event comes later, and there must never be two.
+    dialog.remove();
     confirmRemoval(stream, done);
   };
   send(form, dialog, submit, say, done, async () => {
@@ -192,6 +194,7 @@ function send(form, dialog, submit, say, done, act) {
       return;
     }
     dialog.close();
+    dialog.remove();
     done();
   });
 }
