@@ -94,6 +94,7 @@ impl Guard {
     /// Takes another policy. Whoever it no longer knows is a stranger from the next request on.
     pub fn replace(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.remembered.forget();
     }
 
     /// Who makes this request.

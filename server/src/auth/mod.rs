@@ -9,6 +9,7 @@ mod access;
 mod credentials;
 mod guard;
 mod identity;
+mod jwt;
 mod link;
 mod password;
 mod policy;

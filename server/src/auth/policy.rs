@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 
 use super::identity::Identity;
+use super::jwt::{Claims, Jwt};
 use super::password::PasswordHash;
 use super::rights::Rights;
 use super::secret::{self, Digest};
@@ -22,6 +23,7 @@ pub struct Policy {
     /// How long one stays logged in.
     pub(super) session: Duration,
     pub(super) link_key: hmac::Key,
+    pub(super) jwt: Option<Jwt>,
 }
 
 /// Whether anybody is asked who they are.
@@ -60,6 +62,13 @@ pub(super) enum Holder {
         password: Digest,
     },
     Token(Digest),
+    /// Whoever came with a JSON Web Token, while any are taken.
+    Jwt {
+        name: Arc<str>,
+        rights: Arc<Rights>,
+        /// Unix seconds.
+        expires: u64,
+    },
 }
 
 impl Default for Policy {
@@ -71,6 +80,7 @@ impl Default for Policy {
             strangers: Arc::default(),
             session: DEFAULT_SESSION,
             link_key: link_key(&secret::random_bytes::<32>()),
+            jwt: None,
         }
     }
 }
@@ -95,7 +105,11 @@ impl Policy {
 
     pub(super) fn holder_of_token(&self, token: &str) -> Option<Holder> {
         let digest = Digest::of(token);
-        self.tokens.iter().any(|known| known.digest == digest).then_some(Holder::Token(digest))
+        if self.tokens.iter().any(|known| known.digest == digest) {
+            return Some(Holder::Token(digest));
+        }
+        let Claims { name, rights, expires } = self.jwt.as_ref()?.read(token)?;
+        Some(Holder::Jwt { name, rights, expires })
     }
 
     /// Who that is now; `None` if they are no longer known, or their time is over.
@@ -111,6 +125,8 @@ impl Policy {
                 let alive = token.expires.is_none_or(|expires| unix_seconds() < expires);
                 alive.then(|| Identity::known(Arc::clone(&token.name), Arc::clone(&token.rights)))
             }
+            Holder::Jwt { name, rights, expires } => (self.jwt.is_some() && unix_seconds() < *expires)
+                .then(|| Identity::known(Arc::clone(name), Arc::clone(rights))),
         }
     }
 }

@@ -67,6 +67,11 @@ impl Remembered {
         by_mark.insert(mark, (holder, now + LENGTH));
     }
 
+    /// Another policy may judge otherwise.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Mark, (Holder, Instant)>> {
         self.by_mark.lock().unwrap_or_else(PoisonError::into_inner)
     }

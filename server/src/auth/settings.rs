@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jsonwebtoken::DecodingKey;
 use toml::value::Datetime;
 
+use super::jwt::{Jwt, KeyFile, Keys};
 use super::password::PasswordHash;
 use super::policy::{Openness, Policy, Token, User, link_key};
 use super::rights::Rights;
@@ -107,10 +109,69 @@ fn auth(section: Section<'_>, policy: &mut Policy) -> Result<(), ConfigError> {
                 })?;
                 policy.link_key = link_key(text.as_bytes());
             }
-            _ => return Err(value.error("unknown key; expected `anonymous`, `session` or `link_key`")),
+            "jwt" => {
+                policy.jwt = Some(jwt(value)?);
+                policy.openness = Openness::Asking;
+            }
+            _ => return Err(value.error("unknown key; expected `anonymous`, `session`, `link_key` or `jwt`")),
         }
     }
     Ok(())
+}
+
+/// JSON Web Tokens: whose, and what they must say.
+fn jwt(section: Section<'_>) -> Result<Jwt, ConfigError> {
+    let place = section.clone();
+    let (mut keys, mut issuer, mut audience, mut claim) = (None, None, None, "firstlight".to_owned());
+    for (key, value) in section.into_entries()? {
+        let found = match key.as_str() {
+            "secret" => Some(jwt_secret(value.as_str().unwrap_or_default(), &value)?),
+            "secret_file" => {
+                let path: String = value.clone().parse()?;
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| value.error(format!("{path}: {error}")))?;
+                Some(jwt_secret(text.trim(), &value)?)
+            }
+            "jwks_file" => {
+                let path: String = value.clone().parse()?;
+                Some(Keys::File(KeyFile::open(path.into()).map_err(|message| value.error(message))?))
+            }
+            "issuer" => {
+                issuer = Some(value.parse()?);
+                None
+            }
+            "audience" => {
+                audience = Some(value.parse()?);
+                None
+            }
+            "claim" => {
+                claim = value.parse()?;
+                None
+            }
+            "jwks" => {
+                return Err(
+                    value.error("keys are not fetched over the network; keep the set in a file, `jwks_file`")
+                );
+            }
+            _ => {
+                let known = "`secret`, `secret_file`, `jwks_file`, `issuer`, `audience` or `claim`";
+                return Err(value.error(format!("unknown key; expected {known}")));
+            }
+        };
+        if found.is_some() && keys.is_some() {
+            return Err(place.error("write one of `secret`, `secret_file` and `jwks_file`"));
+        }
+        keys = found.or(keys);
+    }
+    let keys = keys.ok_or_else(|| place.error("write one of `secret`, `secret_file` and `jwks_file`"))?;
+    Ok(Jwt { keys, issuer, audience, claim })
+}
+
+fn jwt_secret(text: &str, place: &Section<'_>) -> Result<Keys, ConfigError> {
+    if text.len() < SHORTEST_KEY {
+        return Err(place.error("a secret has 32 characters or more: `openssl rand -hex 32` writes one"));
+    }
+    Ok(Keys::Secret(DecodingKey::from_secret(text.as_bytes())))
 }
 
 fn user(name: &str, section: Section<'_>) -> Result<User, ConfigError> {
@@ -301,6 +362,13 @@ mod tests {
             (format!("{token}token = \"sha256:hunter2\"\n"), "test.toml:3: tokens.t.token", "64"),
             (format!("{token}expires = \"soon\"\n"), "test.toml:3: tokens.t.expires", "2027-01-31T18:00:00Z"),
             ("[auth]\nlink_key = \"hunter2\"\n".to_owned(), "test.toml:2: auth.link_key", "32"),
+            ("[auth]\njwt = { secret = \"hunter2\" }\n".to_owned(), "test.toml:2: auth.jwt.secret", "32"),
+            ("[auth]\njwt = { issuer = \"x\" }\n".to_owned(), "test.toml:2: auth.jwt", "jwks_file"),
+            (
+                "[auth]\njwt = { jwks_file = \"/nowhere\" }\n".to_owned(),
+                "test.toml:2: auth.jwt.jwks_file",
+                "/nowhere",
+            ),
             ("[auth]\nzzz = 1\n".to_owned(), "test.toml:2: auth.zzz", "`anonymous`"),
             ("auth = \"shut\"\n".to_owned(), "test.toml:1: auth", "open"),
             ("[auth]\nanonymous = { see = [\"*\"] }\n".to_owned(), "test.toml:2: auth.anonymous", "see"),

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod caller;
+mod links;
 mod login;
 pub mod metrics;
 pub mod problem;

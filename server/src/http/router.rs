@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity, Right};
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
-use crate::http::{api, caller, login, metrics, problem, refusal, security};
+use crate::http::{api, caller, links, login, metrics, problem, refusal, security};
 use crate::roster::Roster;
 
 /// All routes, and what each asks of a caller.
@@ -46,6 +46,7 @@ impl Routes {
         let mut routes = api::routes(context, roster);
         routes.push(metrics::route(context));
         routes.extend(login::routes(context));
+        routes.extend(links::routes(context));
         let mut stream_routes = Vec::new();
         for part in parts {
             routes.extend(part.routes);

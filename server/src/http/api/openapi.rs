@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use super::{events, server, streams, viewers};
-use crate::http::login;
+use crate::http::{links, login};
 
 /// The description. A test holds it against the route table.
 #[derive(Debug, OpenApi)]
@@ -18,6 +18,7 @@ use crate::http::login;
     paths(
         document,
         login::session,
+        links::sign,
         server::show,
         server::reload,
         events::follow,
