@@ -47,7 +47,11 @@ pub(super) fn routes(context: &Context) -> Vec<Route> {
 #[utoipa::path(post, path = "/api/v1/sign/{name}", operation_id = "signLink", tag = "streams", summary = "A link that lets watch",
     params(("name" = String, Path, description = "A stream's name; it may have slashes")), request_body = Wish,
     responses((status = 200, body = Signed), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn sign(State(guard): State<Arc<Guard>>, Path(name): Path<String>, request: Request) -> Response<Body> {
+pub(super) async fn sign(
+    State(guard): State<Arc<Guard>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
     let Ok(name) = StreamName::new(&name) else {
         return problem(StatusCode::NOT_FOUND, "no such stream", "this is no stream's name");
     };
