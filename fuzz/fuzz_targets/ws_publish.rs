@@ -65,6 +65,7 @@ fuzz_target!(|input: &[u8]| {
         let _ = units.push(message, arrival, &mut out);
     }
     // The shortest NAL unit has a length of one byte before it, and gets one of four.
-    let (came, made): (usize, usize) = (messages.iter().map(Vec::len).sum(), out.iter().map(|u| u.data.len()).sum());
+    let (came, made): (usize, usize) =
+        (messages.iter().map(Vec::len).sum(), out.iter().map(|u| u.data.len()).sum());
     assert!(made <= came * 5 / 2 && out.iter().all(|unit| !unit.data.is_empty()));
 });
