@@ -284,6 +284,14 @@ fn connections_that_ask_slowly_are_closed_and_keep_nobody_out() {
     let watching = healthy(&server);
     let mut slow: Vec<TcpStream> =
         (0..200).map(|_| TcpStream::connect(server.address()).expect("the server listens")).collect();
+    // Others whose request's body stops in the middle.
+    let mut stuck: Vec<TcpStream> =
+        (0..50).map(|_| TcpStream::connect(server.address()).expect("the server listens")).collect();
+    for socket in &mut stuck {
+        let head = "POST /cameras/healthy/streams/CAM_A/config HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                    Content-Length: 1000\r\n\r\n{";
+        socket.write_all(head.as_bytes()).expect("the server reads");
+    }
     let start = Instant::now();
     for socket in &mut slow {
         socket.write_all(b"GET / HTTP/1.1\r\nX: ").expect("the server reads");

@@ -128,11 +128,22 @@ fn a_head_that_is_too_long_is_refused() {
 }
 
 #[test]
+fn a_body_that_is_too_long_is_refused_before_it_is_read() {
+    let server = Server::start(&format!("[limits]\nbody = \"1k\"\n[streams.front]\nsource = {SMALL}\n"));
+    let headers = [("Content-Length", "2000"), ("Content-Type", "application/json")];
+    let answer = http::get(server.address(), "/api/v1/streams", &headers);
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    assert!(answer.body.contains("2000 bytes, and 1024 are taken"), "{}", answer.body);
+}
+
+#[test]
 fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
-    // Less than the program uses once a camera runs, more than the least that may be written.
-    let server = Server::start(
-        "[budget]\nmemory = \"16M\"\n[streams.front]\nsource = { test = { width = 1920, height = 1080, fps = 25 } }\n",
-    );
+    // More than the program uses by itself, less than it uses once a large camera runs.
+    let idle = Server::with_source(SMALL).resident();
+    let budget = (idle + (4 << 20)).max(16 << 20);
+    let server = Server::start(&format!(
+        "[budget]\nmemory = {budget}\n[streams.front]\nsource = {{ test = {{ width = 1920, height = 1080, fps = 25 }} }}\n"
+    ));
     let viewer = watching(&server, "/front/ws?format=fmp4");
     let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
     is_polite(&eventually("memory is used up", busy), 503, "this server is busy");
@@ -140,7 +151,7 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
     let told = server.stream("front")["busy"].as_str().unwrap_or_default().to_owned();
     assert!(told.starts_with("this server is busy"), "{told}");
     let memory = &server.json("/api/v1/server")["limits"]["memory"];
-    assert!(memory["used"].as_u64() > memory["most"].as_u64() && memory["most"] == 16 << 20, "{memory}");
+    assert!(memory["used"].as_u64() > memory["most"].as_u64() && memory["most"] == budget, "{memory}");
     let still = server.get("/front/snapshot.jpg?width=320");
     assert_eq!(still.status, 200, "whoever is turned away sees a still: {}", still.body);
     assert_eq!(server.get("/front/").status, 200, "its page is still there");

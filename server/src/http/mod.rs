@@ -3,10 +3,12 @@
 //! Knows no endpoint: routes come in as [`crate::endpoint::Parts`].
 
 pub mod api;
+mod bounded;
 mod caller;
 mod links;
 mod login;
 pub mod metrics;
+mod patience;
 pub mod problem;
 mod refusal;
 pub mod router;

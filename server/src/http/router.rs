@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, RawPathParams, Request};
+use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity, Right};
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
+use crate::http::bounded::bounded;
 use crate::http::{api, caller, links, login, metrics, problem, refusal, security};
 use crate::roster::Roster;
 
@@ -70,7 +71,7 @@ impl Routes {
 
         let mut router = Router::new();
         for Route { path, access, stream, handler, .. } in routes {
-            let check = Arc::new(Check { access, stream });
+            let check = Arc::new(Check { access, stream, body: context.limits.body.0 });
             let checked = handler.layer(middleware::from_fn(
                 move |parameters: RawPathParams, request: Request, next: Next| {
                     let check = Arc::clone(&check);
@@ -85,8 +86,6 @@ impl Routes {
             let (routes, context) = (Arc::clone(&stream_routes), dispatching.clone());
             async move { dispatch(&routes, &context, request).await }
         });
-        let body = usize::try_from(context.limits.body.0).unwrap_or(usize::MAX);
-        let router = router.layer(DefaultBodyLimit::max(body));
         let guard = Arc::clone(&context.guard);
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
             let guard = Arc::clone(&guard);
@@ -122,6 +121,8 @@ impl std::fmt::Debug for Entry {
 struct Check {
     access: Access,
     stream: Option<StreamOf>,
+    /// The longest body, in bytes.
+    body: u64,
 }
 
 impl Check {
@@ -131,7 +132,10 @@ impl Check {
         if let Err(refusal) = allowed(self.access, stream.as_ref(), &request) {
             return refusal;
         }
-        next.run(request).await
+        match bounded(self.access, request, self.body) {
+            Ok(request) => next.run(request).await,
+            Err(refusal) => refusal,
+        }
     }
 }
 
@@ -172,7 +176,10 @@ async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -
     if camera.is_none() && route.needs_stream {
         return not_found(&format!("there is no stream named {name}\n"));
     }
-    (route.handler)(camera, request).await
+    match bounded(route.access, request, context.limits.body.0) {
+        Ok(request) => (route.handler)(camera, request).await,
+        Err(refusal) => refusal,
+    }
 }
 
 /// `/front` is the page `/front/`, whose relative addresses need the slash. Whether there is such a stream learns only who may see it.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use tracing::warn;
 
+use super::patience::Patient;
 use crate::endpoint::Context;
 use crate::metrics::Refused;
 use crate::net::connections::Permit;
@@ -30,6 +31,8 @@ use crate::telemetry::Throttle;
 
 /// A request's head must be there within this time, or the connection is closed (slow-loris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// And nothing of its body may be waited for longer than this; whoever publishes is told of 10 s of silence before.
+const PAUSE: Duration = Duration::from_secs(15);
 /// A connection may finish its answer this long when the server ends.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Whoever is turned away may take this long to ask and be told why.
@@ -81,7 +84,7 @@ async fn connection(stream: TcpStream, peer: Peer, permit: Arc<Permit>, router: 
     let Context { stop, metrics, limits, .. } = context;
     let (give, mut given) = mpsc::channel(1);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(Body::new);
+        let mut request: Request = request.map(|body| Body::new(Patient::new(body, PAUSE)));
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arc::clone(&permit));
         let (answer, metrics) = (router.clone().oneshot(request), Arc::clone(&metrics));
