@@ -11,6 +11,7 @@ use codec::h264::annexb;
 
 use crate::byte_stream::{access_units, nal_type, without_parameter_sets};
 use crate::http::Upload;
+use crate::viewer::{Message, Viewer};
 
 /// What a camera sends: pieces (pictures), one each `period`, again and again; `first` before all.
 #[derive(Debug, Clone)]
@@ -108,6 +109,35 @@ impl Camera {
         let mut upload = Upload::begin(address, "POST", path, &[]);
         Self::start(address, move |stop| {
             film.run(|piece| !stop() && upload.send(piece));
+        })
+    }
+
+    /// Publishes by WebSocket, a piece a message.
+    pub fn socket(address: SocketAddr, path: &str, film: Film) -> Self {
+        let mut publisher = Viewer::open_with(address, path, &[]);
+        publisher.control("accepted");
+        Self::start(address, move |stop| {
+            film.run(|piece| !stop() && publisher.push(piece));
+        })
+    }
+
+    /// Publishes at `to` what a viewer gets at `from`, message by message.
+    pub fn relay(address: SocketAddr, from: &str, to: &str) -> Self {
+        let mut viewer = Viewer::open_with(address, from, &[]);
+        let mut publisher = Viewer::open_with(address, to, &[]);
+        publisher.control("accepted");
+        Self::start(address, move |stop| {
+            while !stop() {
+                let goes_on = match viewer.message_within(Duration::from_millis(50)) {
+                    None => true,
+                    Some(Message::Text(text)) => publisher.write(&text),
+                    Some(Message::Binary(bytes)) => publisher.push(&bytes),
+                    Some(Message::Close(..) | Message::End) => false,
+                };
+                if !goes_on {
+                    return;
+                }
+            }
         })
     }
 

@@ -8,11 +8,13 @@ pub mod byte_stream;
 pub mod camera;
 pub mod clip;
 pub mod http;
+pub mod parts;
 pub mod program;
 pub mod prometheus;
 pub mod random;
 pub mod server;
 pub mod tool;
+pub mod units;
 pub mod viewer;
 pub mod wait;
 

@@ -152,7 +152,12 @@ impl Viewer {
 
     /// Sends a text message.
     pub fn say(&mut self, text: &str) {
-        assert!(self.send(0x1, text.as_bytes()), "the server reads");
+        assert!(self.write(text), "the server reads");
+    }
+
+    /// Sends a text message; `false` if the server no longer reads.
+    pub fn write(&mut self, text: &str) -> bool {
+        self.send(0x1, text.as_bytes())
     }
 
     /// Sends a binary message, as a publisher does; `false` if the server no longer reads.

@@ -1,6 +1,7 @@
 //! ffmpeg decodes every output without a complaint, with all its pictures.
 
 use firstlight_e2e::boxes::{fragment, is_init};
+use firstlight_e2e::units::units;
 use firstlight_e2e::{Server, Viewer, tool};
 
 const SOURCE: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }";
@@ -86,16 +87,9 @@ fn webcodecs_units() {
     let mut times = Vec::new();
     let mut captured = Vec::new();
     for message in viewer.binaries(60) {
-        let mut rest = message.as_slice();
-        while !rest.is_empty() {
-            let (head, tail) = rest.split_at(24);
-            assert_eq!((head[0], head[3]), (1, 0));
-            let length = u32::from_be_bytes(head[4..8].try_into().unwrap()) as usize;
-            if head[1] == 1 {
-                times.push(i64::from_be_bytes(head[8..16].try_into().unwrap()));
-                captured.push(i64::from_be_bytes(head[16..24].try_into().unwrap()));
-            }
-            rest = &tail[length..];
+        for unit in units(&message).into_iter().filter(|unit| unit.track == 1) {
+            times.push(unit.time);
+            captured.push(unit.captured);
         }
     }
     assert_eq!(times.len(), 60);

@@ -292,19 +292,6 @@ fn gstreamer_publishes_through_curl() {
     published_by("sh", &["-c", pipeline]);
 }
 
-/// Pushes pieces at their pace until the server no longer reads.
-fn push(mut publisher: Viewer, pieces: Vec<Vec<u8>>, pace: Duration) -> std::thread::JoinHandle<Viewer> {
-    std::thread::spawn(move || {
-        for piece in pieces.iter().cycle() {
-            if !publisher.push(piece) {
-                break;
-            }
-            std::thread::sleep(pace);
-        }
-        publisher
-    })
-}
-
 #[test]
 fn a_byte_stream_is_published_by_websocket_cut_anywhere() {
     let fragments = format!("{PLAIN} -movflags empty_moov+frag_every_frame+default_base_moof");
@@ -313,17 +300,13 @@ fn a_byte_stream_is_published_by_websocket_cut_anywhere() {
     let bare = clip::h264("320x240", 20, PLAIN);
     for (format, bytes) in [("mp4", mp4), ("mpegts", ts), ("annexb", bare)] {
         let server = Server::start(GUEST);
-        let mut publisher = Viewer::open(&server, &format!("/guest/ws?publish={format}"));
-        publisher.control("accepted");
-        let pushing =
-            push(publisher, bytes.chunks(3_001).map(<[u8]>::to_vec).collect(), Duration::from_millis(10));
+        let film = Film { period: Duration::from_millis(10), ..Film::cut(&bytes, 3_001, 20) };
+        let _publisher = Camera::socket(server.address(), &format!("/guest/ws?publish={format}"), film);
         await_live(&server);
         let mut viewer = Viewer::open(&server, "/guest/ws?format=fmp4");
         let decoded = tool::decode("mp4", &viewer.binaries(40).concat());
         assert_eq!(decoded.errors, "", "{format}");
         assert!(decoded.pictures > 20, "{format}: {} pictures", decoded.pictures);
-        drop((viewer, server));
-        pushing.join().unwrap();
     }
 }
 
@@ -331,18 +314,7 @@ fn a_byte_stream_is_published_by_websocket_cut_anywhere() {
 fn what_the_webcodecs_format_sends_can_be_published_as_it_is() {
     let camera = "{ test = { width = 160, height = 120, fps = 25, gop = 25, audio = \"opus\" } }";
     let server = Server::start(&format!("{GUEST}[streams.front]\nsource = {camera}\n"));
-    let mut from = Viewer::open(&server, "/front/ws?format=webcodecs");
-    let mut to = Viewer::open(&server, "/guest/ws?publish=webcodecs");
-    to.control("accepted");
-    let relay = std::thread::spawn(move || {
-        loop {
-            match from.message() {
-                Message::Text(text) => to.say(&text),
-                Message::Binary(bytes) if to.push(&bytes) => {}
-                _ => break,
-            }
-        }
-    });
+    let _relay = Camera::relay(server.address(), "/front/ws?format=webcodecs", "/guest/ws?publish=webcodecs");
     await_live(&server);
     let stream = server.stream("guest");
     let codecs: Vec<&str> =
@@ -352,9 +324,6 @@ fn what_the_webcodecs_format_sends_can_be_published_as_it_is() {
     let decoded = tool::decode("mpegts", &viewer.binaries(50).concat());
     assert_eq!(decoded.errors, "");
     assert!(decoded.pictures > 30, "{} pictures", decoded.pictures);
-    drop(viewer);
-    drop(server);
-    relay.join().unwrap();
 }
 
 /// A message with one picture in the byte stream format at `micros`.
