@@ -73,6 +73,11 @@ impl Lab {
         Duration::from_secs(self.options.seconds)
     }
 
+    /// The clip.
+    pub(crate) fn clip(&self) -> &Path {
+        &self.options.clip
+    }
+
     /// Starts the server with one stream, `bench`, that plays the clip.
     pub(crate) fn server_with_clip(&self) -> Result<Running, BenchError> {
         self.server_with_clip_and("")

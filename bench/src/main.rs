@@ -94,6 +94,8 @@ enum Command {
     Join(LabOptions),
     /// Ten viewers of the pattern against one
     EncodeOnce(LabOptions),
+    /// Publish by HTTP to WebSocket
+    Publish(LabOptions),
     /// Stills a second, and viewers of moving JPEGs
     Pictures(LabOptions),
     /// Age of the picture that a browser shows (Chromium and `npm ci` in bench/glass needed)
@@ -134,6 +136,7 @@ fn run(command: Command) -> Result<(), BenchError> {
         Command::Startup(lab) => (commands::startup::run(&Lab::new(&lab)?)?, lab.json),
         Command::Join(lab) => (commands::join::run(&Lab::new(&lab)?)?, lab.json),
         Command::EncodeOnce(lab) => (commands::encode_once::run(&Lab::new(&lab)?)?, lab.json),
+        Command::Publish(lab) => (commands::publish::run(&Lab::new(&lab)?)?, lab.json),
         Command::Pictures(lab) => (commands::pictures::run(&Lab::new(&lab)?)?, lab.json),
         Command::Glass(lab) => (commands::glass::run(&Lab::new(&lab)?)?, lab.json),
         Command::All(lab) => (all(&Lab::new(&lab)?), lab.json),
@@ -145,10 +148,11 @@ fn run(command: Command) -> Result<(), BenchError> {
 /// Every measurement; one that fails is a row that says why.
 fn all(lab: &Lab) -> Outcome {
     type Measurement = fn(&Lab) -> Result<Outcome, BenchError>;
-    let measurements: [(&str, Measurement); 10] = [
+    let measurements: [(&str, Measurement); 11] = [
         ("startup", commands::startup::run),
         ("compare", |lab| commands::compare::run(lab, 400)),
         ("delay", |lab| commands::delay::run(lab, 1000)),
+        ("publish", commands::publish::run),
         ("join", commands::join::run),
         ("memory", commands::memory::run),
         ("idle", |lab| commands::idle::run(lab, 2000)),

@@ -10,4 +10,5 @@ pub(crate) mod load;
 pub(crate) mod memory;
 pub(crate) mod overload;
 pub(crate) mod pictures;
+pub(crate) mod publish;
 pub(crate) mod startup;

@@ -11,6 +11,7 @@ mod seen;
 mod target;
 mod viewer;
 mod websocket;
+mod witness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -19,7 +20,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use format::FormatKind;
 pub(crate) use group::{Group, GroupReport, Manner};
+pub(crate) use seen::Percentiles;
 pub(crate) use target::Target;
+pub(crate) use witness::Witness;
 
 use crate::error::{BenchError, Context};
 

@@ -11,6 +11,7 @@ mod webcodecs;
 
 use std::str::FromStr;
 
+pub(crate) use self::webcodecs::{Arrivals, WebCodecs};
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
 
@@ -22,7 +23,7 @@ pub(crate) enum MessageKind {
 }
 
 /// A reader of messages of one format.
-pub(crate) trait Format {
+pub(crate) trait Format: Send {
     /// A message begins; its length, where it is known.
     fn begin(&mut self, kind: MessageKind, length: Option<u64>);
     /// The next bytes of it.
@@ -65,7 +66,7 @@ impl FormatKind {
             Self::AnnexB => Box::new(annexb::AnnexB::new(false)),
             Self::Av => Box::new(annexb::AnnexB::new(true)),
             Self::MpegTs => Box::new(mpegts::MpegTs::default()),
-            Self::WebCodecs => Box::new(webcodecs::WebCodecs::new(joined.unix_us)),
+            Self::WebCodecs => Box::new(WebCodecs::new(joined.unix_us)),
             Self::Opaque => Box::new(opaque::Opaque),
         }
     }

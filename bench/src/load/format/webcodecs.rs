@@ -3,12 +3,18 @@
 //! The delay of a picture is receipt of its whole message minus capture time, by the one clock of this machine.
 //! Pictures captured before the viewer joined are the backfill and have no delay.
 
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use super::super::seen::{Moment, Seen};
 use super::{Format, Head, MessageKind};
 
+/// When each picture was there, in order.
+pub(crate) type Arrivals = Arc<Mutex<Vec<Instant>>>;
+
 /// A reader of units.
 #[derive(Debug)]
-pub(super) struct WebCodecs {
+pub(crate) struct WebCodecs {
     joined_us: i64,
     kind: MessageKind,
     text: Head,
@@ -22,9 +28,17 @@ pub(super) struct WebCodecs {
     random_access: bool,
     /// Capture time of the last picture in the message at hand.
     captured: Option<i64>,
+    /// Pictures in the message at hand.
+    pictures: usize,
+    arrivals: Option<Arrivals>,
 }
 
 impl WebCodecs {
+    /// One that also notes when each picture was there.
+    pub(crate) fn noting(arrivals: Arrivals) -> Self {
+        Self { arrivals: Some(arrivals), ..Self::new(0) }
+    }
+
     pub(super) fn new(joined_us: i64) -> Self {
         Self {
             joined_us,
@@ -36,6 +50,8 @@ impl WebCodecs {
             decodable: false,
             random_access: false,
             captured: None,
+            pictures: 0,
+            arrivals: None,
         }
     }
 
@@ -43,6 +59,7 @@ impl WebCodecs {
         let h = &self.header;
         self.left = u32::from_be_bytes([h[4], h[5], h[6], h[7]]) as usize;
         if h[1] == VIDEO {
+            self.pictures += 1;
             self.random_access |= h[2] & 1 != 0;
             let captured = i64::from_be_bytes([h[16], h[17], h[18], h[19], h[20], h[21], h[22], h[23]]);
             if captured >= self.joined_us {
@@ -63,7 +80,7 @@ impl Format for WebCodecs {
     fn begin(&mut self, kind: MessageKind, _: Option<u64>) {
         self.kind = kind;
         self.text.begin(MAX_TEXT);
-        (self.have, self.left, self.random_access, self.captured) = (0, 0, false, None);
+        (self.have, self.left, self.random_access, self.captured, self.pictures) = (0, 0, false, None, 0);
     }
 
     fn payload(&mut self, bytes: &[u8]) {
@@ -99,6 +116,9 @@ impl Format for WebCodecs {
         }
         if let Some(captured) = self.captured {
             seen.delay(at.unix_us - captured);
+        }
+        if let Some(Ok(mut arrivals)) = self.arrivals.as_ref().map(|arrivals| arrivals.lock()) {
+            arrivals.extend(std::iter::repeat_n(at.instant, self.pictures));
         }
     }
 }
@@ -144,6 +164,15 @@ mod tests {
         let seen = feed(&mut reader, MessageKind::Binary, &message, 32_000);
         assert!(!seen.decodable);
         assert_eq!(seen.delays, [2_000]);
+    }
+
+    #[test]
+    fn every_picture_of_a_message_is_noted() {
+        let arrivals = Arrivals::default();
+        let mut message = unit(1, 1, 0, 3);
+        message.extend([unit(2, 0, 0, 30), unit(1, 0, 0, 7)].concat());
+        feed(&mut WebCodecs::noting(Arc::clone(&arrivals)), MessageKind::Binary, &message, 0);
+        assert_eq!(arrivals.lock().unwrap().len(), 2);
     }
 
     #[test]
