@@ -5,6 +5,7 @@
  */
 import { Address } from "./players/address.js";
 import { codecName } from "./players/codec-name.js";
+import { askServer } from "./players/server-info.js";
 import "./firstlight-player.js";
 import { command } from "./ui/controls.js";
 import { Graph } from "./ui/graph.js";
@@ -37,6 +38,17 @@ player.addEventListener("error", (event) => {
 });
 player.addEventListener("state", () => {
   document.title = `${player.state === "live" ? "" : "… "}${address.name} · firstlight`;
+});
+
+// A stream that waits may be published to from here, by those who may.
+player.addEventListener("state", async () => {
+  const waits = () => player.state === "waiting";
+  const link = /** @type {HTMLAnchorElement} */ (byId("publish"));
+  link.href = address.below("publish").href;
+  link.hidden = true;
+  if (!waits()) return;
+  const { stream } = await askServer(address);
+  link.hidden = !waits() || !stream?.rights?.includes("publish");
 });
 
 // ---- figures

@@ -110,6 +110,8 @@ interface StreamInfo {
   made_from: string | null;
   /** Whether the API can change it, and whoever asks may. */
   changeable: boolean;
+  /** What whoever asks may do with it. */
+  rights?: ("view" | "publish" | "admin")[];
   tracks: {
     kind: string;
     codec: string;

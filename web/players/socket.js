@@ -21,10 +21,12 @@ export function openSocket(url, on) {
       message: event.reason || REASONS[event.code] || (opened ? "the connection broke" : "no connection to the server"),
     });
   return {
-    /** @param {string} text */
-    send(text) {
-      if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    /** @param {string | Uint8Array<ArrayBuffer>} data */
+    send(data) {
+      if (socket.readyState === WebSocket.OPEN) socket.send(data);
     },
+    /** Bytes that are sent but not gone yet. */
+    waiting: () => socket.bufferedAmount,
     close() {
       socket.onmessage = socket.onclose = null;
       socket.close();

@@ -12,6 +12,9 @@ import { PartReader } from "../players/parts.js";
 import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
+import { MediaClock } from "../publish/media-clock.js";
+import { level } from "../publish/picture.js";
+import { message } from "../publish/unit.js";
 import { previews, weight } from "../ui/preview.js";
 
 // ---- addresses
@@ -267,4 +270,34 @@ test("a tile weighs by what must be decoded for it", () => {
   assert.equal(weight(stream("a", 1920)), 2.25);
   assert.equal(weight(stream("a", 320)), 0.25);
   assert.equal(weight(stream("a", null)), 1);
+});
+
+// ---- publishing
+
+test("a unit that is published is what a viewer reads", () => {
+  const data = Uint8Array.from([1, 2, 3]);
+  const sent = message({ track: 2, randomAccess: true, pts: -21_333.4, captured: 1_795_224_896_007_123, data });
+  const [read, ...rest] = units(sent.buffer);
+  assert.deepEqual([read.track, read.randomAccess, read.disposable, read.pts, read.captured], [2, true, false, -21_333, 1_795_224_896_007_123]);
+  assert.deepEqual([[...read.data], rest.length], [[1, 2, 3], 0]);
+});
+
+test("a device's times follow its soonest arrivals, whatever its clock says, and never go back", () => {
+  const clock = new MediaClock();
+  const times = [];
+  let last = 0;
+  // A clock that starts elsewhere and runs 100 ppm slow; each arrival is late by up to 15 ms.
+  for (let picture = 0; picture < 3000; picture++) {
+    const now = 7e9 + picture * 33_333;
+    const stamp = 1e6 + picture * 33_333 * 0.9999;
+    clock.arrived(stamp, now + (picture % 4) * 5000);
+    last = clock.at(stamp);
+    times.push(last - now);
+  }
+  assert.ok(times.every((error) => Math.abs(error) < 2000), `${Math.min(...times)} to ${Math.max(...times)} µs`);
+  assert.ok(clock.at(0) > last, "later than the one before");
+});
+
+test("a level holds its pictures", () => {
+  assert.deepEqual([level(640, 360), level(1280, 720), level(1920, 1080), level(3840, 2160)], ["1e", "1f", "28", "33"]);
 });

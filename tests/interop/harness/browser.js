@@ -16,13 +16,14 @@ export class Browser {
   #browser;
   #profile;
 
-  static async start() {
+  /** @param {string[]} [flags] beside the usual ones */
+  static async start(flags = []) {
     const profile = await mkdtemp(join(tmpdir(), "firstlight-chromium-"));
     const browser = await puppeteer.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       headless: false, // the flag below says which kind of headless
       userDataDir: profile,
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
       defaultViewport: DESKTOP,
     });
     return new Browser(browser, profile);

@@ -1,4 +1,5 @@
-//! The pages: the wall at `/`, the player at `/{stream}/`, the login at `/login`, and what they are made of at `/assets/`.
+//! The pages: the wall at `/`, the player at `/{stream}/`, publishing at `/{stream}/publish`, the login at `/login`, and what they are made of
+//! at `/assets/`.
 //!
 //! Everything is embedded in the program and asks nothing of any other server: it works on an isolated network.
 
@@ -63,20 +64,26 @@ impl Endpoint for Pages {
                     get(|Path(path): Path<String>, headers: HeaderMap| async move { asset(&path, &headers) }),
                 ),
             ];
-            let player = StreamRoute {
-                tail: "",
-                methods: &[Method::GET, Method::HEAD],
-                access: Access::Stream(Right::View),
-                needs_stream: false,
-                handler: Arc::new(|camera, request: Request| {
-                    Box::pin(async move {
-                        let status = if camera.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-                        page("player.html", request.headers(), status)
-                    })
-                }),
-            };
-            Parts { routes, stream_routes: vec![player] }
+            let player = stream_page("", "player.html");
+            let publish = stream_page("publish", "publish.html");
+            Parts { routes, stream_routes: vec![player, publish] }
         }))
+    }
+}
+
+/// A page below a stream's name. Without such a stream it says so itself, with status 404.
+fn stream_page(tail: &'static str, file: &'static str) -> StreamRoute {
+    StreamRoute {
+        tail,
+        methods: &[Method::GET, Method::HEAD],
+        access: Access::Stream(Right::View),
+        needs_stream: false,
+        handler: Arc::new(move |camera, request: Request| {
+            Box::pin(async move {
+                let status = if camera.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+                page(file, request.headers(), status)
+            })
+        }),
     }
 }
 
