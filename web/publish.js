@@ -132,7 +132,7 @@ function start() {
       stayAwake(broadcast !== null);
     },
     sent: ({ bitrate, fps, width, height, left, viewers, rtt }) => {
-      byId("size").textContent = width ? `${width} × ${height}, ${fps} a second` : "–";
+      byId("size").textContent = width ? `${width} × ${height}${fps === null ? "" : `, ${fps} a second`}` : "–";
       byId("bitrate").textContent = `${(bitrate / 1e6).toFixed(2)} Mbit/s`;
       byId("left").textContent = `${left} a second`;
       byId("viewers").textContent = viewers === null ? "–" : String(viewers);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Browser, screenshot, until, wait } from "./harness/browser.js";
+import { Network } from "./harness/network.js";
 import { Server } from "./harness/server.js";
 
 /** @typedef {import("puppeteer-core").Page} Page */
@@ -80,7 +81,23 @@ test("without frames from a track a page publishes by way of a video", async () 
   await until("pictures", () => text(tab, "#size"), (size) => /^640 × 360, ([5-9]|[123]\d) /.test(size));
 });
 
-test("what the browser's recorder gives for mp4 is taken", async () => {
+test("without encoders a page publishes by the browser's recorder", async () => {
+  const tab = await browser.open("about:blank");
+  tabs.push(tab);
+  await tab.evaluateOnNewDocument(() => void delete (/** @type {any} */ (window).AudioEncoder));
+  await tab.goto(`${server.url}guest/publish`);
+  await ready(tab);
+  await tab.click("#go");
+  await live(tab);
+  await until("it is the recorder", () => text(tab, "#size"), (size) => size === "1280 × 720");
+  const watcher = await open("guest/");
+  await watcher.bringToFront();
+  await moves(watcher);
+  const stream = (await server.api("streams")).find((/** @type {{ name: string }} */ one) => one.name === "guest");
+  assert.deepEqual(stream.tracks.map((/** @type {any} */ track) => track.kind).sort(), ["audio", "video"]);
+});
+
+test("what the browser's recorder gives for mp4 is taken as a body too", async () => {
   const tab = await open("guest/publish");
   const taken = await tab.evaluate(async () => {
     const stream = await navigator.mediaDevices.getUserMedia({ video: true, audio: true });
@@ -154,6 +171,45 @@ test("when the server is started again the page publishes on by itself", async (
   await screenshot(tab, "publish-live-phone");
   assert.equal(await state("guest"), "live");
   assert.equal(await text(tab, "#trouble"), "");
+});
+
+test("a connection that stalls is given up, and the page publishes on once it flows again", async () => {
+  const network = await Network.to(server.port);
+  const tab = await browser.open(`${network.url}guest/publish`);
+  tabs.push(tab);
+  await ready(tab);
+  await tab.click("#go");
+  await live(tab);
+  await until("an answer", () => text(tab, "#rtt"), (rtt) => rtt !== "–");
+  network.stall();
+  await until("it says so", () => text(tab, "#trouble"), (words) => /does not answer/.test(words), 15_000);
+  assert.equal(await text(tab, "#state"), "Reconnecting");
+  network.flow();
+  await live(tab, 20_000);
+  await tab.close();
+  tabs.pop();
+  await network.stop();
+});
+
+test("who may watch alone is told so and sees no link; who is not known is led to the login", async () => {
+  const guarded = await Server.start(`
+    [streams.guest]
+    [tokens.display]
+    token = "0123456789abcdef"
+    rights = { view = ["guest"] }
+  `);
+  const stranger = await browser.open(`${guarded.url}guest/publish`);
+  tabs.push(stranger);
+  assert.match(stranger.url(), /\/login\?next=/);
+  const tab = await browser.open(`${guarded.url}guest/publish?token=0123456789abcdef`);
+  tabs.push(tab);
+  await until("the reason", () => text(tab, "#trouble"), (words) => /not publish to it/.test(words));
+  await tab.goto(`${guarded.url}guest/`);
+  const player = () => tab.$eval("#player", (player) => /** @type {any} */ (player).state);
+  await until("it waits", player, (state) => state === "waiting");
+  await wait(1200);
+  assert.equal(await tab.$eval("#publish", (link) => /** @type {HTMLElement} */ (link).hidden), true);
+  await guarded.stop();
 });
 
 /** A page that is ready, or says why not. @param {string} path @param {{ phone?: boolean }} [options] */

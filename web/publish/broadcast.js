@@ -8,11 +8,12 @@ import { ServerClock, unixNow } from "../players/server-clock.js";
 import { askServer } from "../players/server-info.js";
 import { openSocket } from "../players/socket.js";
 import { PictureEncoder } from "./picture.js";
+import { canEncode, Recorder, recorderType } from "./recorder.js";
 import { message } from "./unit.js";
 import { SoundEncoder } from "./voice.js";
 
 /** @typedef {"off" | "connecting" | "live" | "reconnecting" | "failed"} BroadcastState */
-/** @typedef {{ bitrate: number, fps: number, width: number, height: number, viewers: number | null, rtt: number | null, left: number }} Sent `left`: pictures left out */
+/** @typedef {{ bitrate: number, fps: number | null, width: number, height: number, viewers: number | null, rtt: number | null, left: number }} Sent `left`: pictures left out */
 
 export class Broadcast {
   #address;
@@ -139,10 +140,14 @@ class Link {
   #picture = null;
   /** @type {SoundEncoder | null} */
   #sound = null;
+  /** @type {Recorder | null} */
+  #recorder = null;
   #configured = "";
   #figures = { bytes: 0, pictures: 0, left: 0, width: 0, height: 0, at: performance.now() };
   /** @type {number | null} */
   #viewers = null;
+  /** When the oldest ping without an answer was sent, or 0. */
+  #asked = 0;
 
   /**
    * @param {import("../players/address.js").Address} address @param {MediaStream} stream @param {import("./picture.js").Quality} quality
@@ -153,7 +158,7 @@ class Link {
     [this.#clock, this.#quality, this.#on] = [clock, quality, on];
     const url = address.below("ws");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("publish", "webcodecs");
+    url.searchParams.set("publish", canEncode() ? "webcodecs" : "mp4");
     /** @type {Failure | null} */
     let error = null;
     this.#socket = openSocket(url.href, {
@@ -163,7 +168,7 @@ class Link {
         if (said.type === "accepted") this.#begin(stream);
         else if (said.type === "keyframe") this.#picture?.wantKeyframe();
         else if (said.type === "viewers") this.#viewers = said.count;
-        else if (said.type === "pong") clock.pong(said.t, unixNow(), said.now);
+        else if (said.type === "pong") this.#answered(said);
         else if (said.type === "error") error = { kind: "closed", code: said.code, message: said.message };
       },
       closed: (failure) => on.closed(error ?? failure, this.#accepted),
@@ -174,26 +179,40 @@ class Link {
   close() {
     this.#picture?.close();
     this.#sound?.close();
+    this.#recorder?.close();
     this.#socket.close();
   }
 
   /** What went out since this was asked last. @returns {Sent} */
   second() {
-    if (this.#accepted) this.#ping();
+    if (this.#picture || this.#sound) this.#ping();
+    // A connection that broke without a sign looks open for minutes.
+    if (this.#asked && performance.now() - this.#asked > ANSWER) {
+      this.#on.closed({ kind: "stalled", message: "the server does not answer" }, true);
+    }
     const { bytes, pictures, left, width, height, at } = this.#figures;
     const now = performance.now();
     this.#figures = { bytes: 0, pictures: 0, left: 0, width, height, at: now };
     const seconds = (now - at) / 1000;
-    return { bitrate: (bytes * 8) / seconds, fps: Math.round(pictures / seconds), left, width, height, viewers: this.#viewers, rtt: this.#clock.rtt };
+    const fps = this.#recorder ? null : Math.round(pictures / seconds);
+    return { bitrate: (bytes * 8) / seconds, fps, left, width, height, viewers: this.#viewers, rtt: this.#clock.rtt };
   }
 
   #ping() {
+    this.#asked ||= performance.now();
     this.#socket.send(JSON.stringify({ type: "ping", t: unixNow() }));
+  }
+
+  /** @param {{ t: number, now: number }} pong */
+  #answered({ t, now }) {
+    this.#asked = 0;
+    this.#clock.pong(t, unixNow(), now);
   }
 
   /** @param {MediaStream} stream */
   #begin(stream) {
     this.#accepted = true;
+    if (!canEncode()) return this.#record(stream);
     this.#ping();
     const [camera, microphone] = [stream.getVideoTracks()[0], stream.getAudioTracks()[0]];
     if (camera) {
@@ -223,6 +242,25 @@ class Link {
     });
   }
 
+  /** @param {MediaStream} stream */
+  #record(stream) {
+    const { width = 0, height = 0 } = stream.getVideoTracks()[0]?.getSettings() ?? {};
+    Object.assign(this.#figures, { width, height });
+    try {
+      this.#recorder = new Recorder(stream, recorderType() ?? "video/mp4", this.#quality, {
+        piece: (bytes) => {
+          if (this.#waiting() > (this.#quality.bitrate / 8) * BACKLOG) {
+            return this.#on.closed({ kind: "closed", message: "the connection is too slow for this quality" }, true);
+          }
+          this.#out(bytes);
+        },
+        failed: (words) => this.#on.broken(`It cannot be recorded: ${words}`),
+      });
+    } catch (error) {
+      this.#on.broken(`It cannot be recorded: ${error}`);
+    }
+  }
+
   /** Says what follows, if that is not said yet. @param {string} codec @param {boolean} sound */
   #configure(codec, sound) {
     const key = `${codec} ${sound}`;
@@ -238,8 +276,13 @@ class Link {
   #send(track, randomAccess, { data, at }) {
     const { offset } = this.#clock;
     const captured = offset === null ? 0 : (performance.timeOrigin + offset) * 1000 + at;
-    this.#socket.send(message({ track, randomAccess, pts: at, captured, data }));
-    this.#figures.bytes += data.length;
+    this.#out(message({ track, randomAccess, pts: at, captured, data }));
+  }
+
+  /** @param {Uint8Array<ArrayBuffer>} bytes */
+  #out(bytes) {
+    this.#socket.send(bytes);
+    this.#figures.bytes += bytes.length;
     if (this.live) return;
     this.live = true;
     this.#on.live();
@@ -254,3 +297,7 @@ const FINAL = new Set([1008, 1009, 4400, 4409, 4410, 4415]);
 const WAIT_LEAST = 500;
 const WAIT_MOST = 8000;
 const OWN_PLACE = 30_000;
+/** So many seconds of a recording may wait for the network. */
+const BACKLOG = 4;
+/** So long the server may be silent, ms. */
+const ANSWER = 6000;

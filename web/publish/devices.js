@@ -1,6 +1,7 @@
 /**
  * Cameras and microphones, and in words why there is none.
  */
+import { canEncode, recorderType } from "./recorder.js";
 
 /** @typedef {{ camera: string, microphone: string, width: number, height: number, fps: number }} Wanted device ids; "" whichever, "none" none */
 
@@ -9,8 +10,8 @@ export function unable() {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
     return `Browsers give a page the camera over https only, or at localhost. Open this page at an https:// address (put a web server with a certificate in front of firstlight), or on the computer that firstlight runs on at http://localhost${location.port ? `:${location.port}` : ""}${location.pathname}.`;
   }
-  if (!("VideoEncoder" in window) || !("AudioEncoder" in window)) {
-    return "This browser cannot encode for a stream (it has no WebCodecs encoders). A recent Chrome, Edge, Firefox or Safari can.";
+  if (!canEncode() && !recorderType()) {
+    return "This browser cannot encode for a stream: it has no WebCodecs encoders, and records no MP4. A recent Chrome, Edge, Firefox or Safari can.";
   }
   return null;
 }
