@@ -89,6 +89,7 @@ impl App {
         let roster = Arc::new(Roster::new(
             Arc::clone(&context.cameras),
             context.tasks.clone(),
+            Arc::clone(&context.guard),
             ENDPOINTS,
             home,
             plan.streams,

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use firstlight::auth::{Credential, Guard, Outcome};
 use firstlight::config::file::Text;
 use firstlight::config::plan;
 use firstlight::endpoints::ENDPOINTS;
@@ -26,6 +28,7 @@ struct Lab {
     tasks: Tasks,
     stop: CancellationToken,
     roster: Arc<Roster>,
+    guard: Arc<Guard>,
     file: PathBuf,
 }
 
@@ -39,8 +42,10 @@ impl Lab {
         let home = Home { configuration: Some(file.clone()), streams_file: None };
         let plan = plan::plan(&Text { origin: "test".to_owned(), toml: toml.to_owned() }, ENDPOINTS).unwrap();
         let (known, work) = (Arc::clone(&cameras), tasks.clone());
-        let roster = Arc::new(Roster::new(known, work, ENDPOINTS, home, plan.streams, plan.sections));
-        Self { cameras, tasks, stop, roster, file }
+        let guard = Arc::new(Guard::new(plan.auth, Arc::default()));
+        let watching = Arc::clone(&guard);
+        let roster = Roster::new(known, work, watching, ENDPOINTS, home, plan.streams, plan.sections);
+        Self { cameras, tasks, stop, roster: Arc::new(roster), guard, file }
     }
 
     async fn turn_into(&self, toml: &str) -> Vec<Change> {
@@ -177,5 +182,37 @@ async fn a_wrong_configuration_changes_nothing_and_other_sections_take_a_restart
     fs::write(&lab.file, "[http]\nlisten = [\"127.0.0.1:2\"]\n[streams.front]\n").unwrap();
     let reloaded = lab.roster.reload().await.unwrap();
     assert_eq!((reloaded.changes, reloaded.restart), (vec![], vec!["http".to_owned()]));
+    lab.end().await;
+}
+
+fn token(name: &str, token: &str) -> String {
+    format!("[tokens.{name}]\ntoken = \"{token}\"\nrights = {{ view = [\"*\"] }}\n")
+}
+
+fn is_known(guard: &Guard, token: &str) -> bool {
+    let asked = guard.judge(Credential::Token(token.to_owned()), Ipv4Addr::LOCALHOST.into());
+    matches!(asked, Outcome::Caller(caller) if caller.identity.name().is_some())
+}
+
+#[tokio::test]
+async fn who_may_what_is_read_again_as_well() {
+    const FIRST: &str = "the first token of the test, long enough";
+    const SECOND: &str = "the second token of the test, long enough";
+    let lab = Lab::with(&token("first", FIRST));
+    let link = lab.guard.link(&name("front"), u64::MAX >> 1);
+    fs::write(&lab.file, token("second", SECOND)).unwrap();
+    assert_eq!(lab.roster.reload().await.unwrap().restart, Vec::<String>::new());
+    assert!(is_known(&lab.guard, SECOND) && !is_known(&lab.guard, FIRST));
+    assert_eq!(lab.guard.link(&name("front"), u64::MAX >> 1), link, "links given out hold");
+    lab.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_asks_does_not_become_open_while_it_runs() {
+    const TOKEN: &str = "a token of the test that is long enough";
+    let lab = Lab::with(&token("only", TOKEN));
+    fs::write(&lab.file, "").unwrap();
+    assert_eq!(lab.roster.reload().await.unwrap().restart, ["tokens"]);
+    assert!(!lab.guard.is_open() && is_known(&lab.guard, TOKEN));
     lab.end().await;
 }

@@ -390,7 +390,7 @@ fn a_socket_that_may_not_publish_is_told_why_in_words_and_by_its_code() {
 
 #[test]
 fn a_socket_that_sends_nonsense_is_told_so_and_frees_its_place() {
-    let server = Server::start(GUEST);
+    let server = Server::start(&format!("[limits]\nmessage = \"1M\"\n{GUEST}"));
     let before = server.resident();
     let garbage = firstlight_e2e::random::Random::new(5).bytes(300_000);
     for (path, configuration, bytes, code) in [
@@ -404,7 +404,7 @@ fn a_socket_that_sends_nonsense_is_told_so_and_frees_its_place() {
             Vec::new(),
             4400,
         ),
-        ("/guest/ws?publish=annexb", None, vec![0; (16 << 20) + 1], 1009),
+        ("/guest/ws?publish=annexb", None, vec![0; (1 << 20) + 1], 1009),
     ] {
         let mut publisher = Viewer::open(&server, path);
         publisher.control("accepted");

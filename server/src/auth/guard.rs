@@ -91,10 +91,22 @@ impl Guard {
         }
     }
 
-    /// Takes another policy. Whoever it no longer knows is a stranger from the next request on.
-    pub fn replace(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    /// Takes another policy, and says whether it did. Whoever the new one no longer knows is a stranger from the next request on.
+    ///
+    /// A server that asks nobody does not begin to while it runs, nor the other way round: which addresses it may listen on depends on
+    /// that. And a token that was printed at the start is not forgotten.
+    pub fn replace(&self, mut policy: Policy) -> bool {
+        let mut current = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        if current.is_open() || policy.is_open() || current.admits_more {
+            return false;
+        }
+        if policy.link_key_is_made && current.link_key_is_made {
+            policy.link_key = current.link_key.clone();
+        }
+        *current = Arc::new(policy);
+        drop(current);
         self.remembered.forget();
+        true
     }
 
     /// Who makes this request.

@@ -22,7 +22,11 @@ pub struct Policy {
     pub(super) strangers: Arc<Rights>,
     /// How long one stays logged in.
     pub(super) session: Duration,
+    /// The key of signed links, and whether it was made up at the start.
     pub(super) link_key: hmac::Key,
+    pub(super) link_key_is_made: bool,
+    /// Somebody holds a token that no configuration knows.
+    pub(super) admits_more: bool,
     pub(super) jwt: Option<Jwt>,
 }
 
@@ -80,6 +84,8 @@ impl Default for Policy {
             strangers: Arc::default(),
             session: DEFAULT_SESSION,
             link_key: link_key(&secret::random_bytes::<32>()),
+            link_key_is_made: true,
+            admits_more: false,
             jwt: None,
         }
     }
@@ -99,6 +105,7 @@ impl Policy {
     /// Lets whoever holds a token do something, until the server ends.
     pub fn admit(&mut self, name: &str, token: &str, rights: Rights) {
         self.openness = Openness::Asking;
+        self.admits_more = true;
         let (digest, rights) = (Digest::of(token), Arc::new(rights));
         self.tokens.push(Token { name: name.into(), digest, rights, expires: None });
     }

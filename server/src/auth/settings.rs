@@ -108,6 +108,7 @@ fn auth(section: Section<'_>, policy: &mut Policy) -> Result<(), ConfigError> {
                     )
                 })?;
                 policy.link_key = link_key(text.as_bytes());
+                policy.link_key_is_made = false;
             }
             "jwt" => {
                 policy.jwt = Some(jwt(value)?);

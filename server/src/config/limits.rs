@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use super::file::Section;
-use super::values::Size;
+use super::values::{Bitrate, Size};
 use crate::error::ConfigError;
 
 /// `[limits]`.
@@ -25,6 +25,10 @@ pub struct Limits {
     pub head: Size,
     /// The longest body of a request, except of those that publish.
     pub body: Size,
+    /// The longest message a publisher may send over a WebSocket.
+    pub message: Size,
+    /// How much a publisher may send, in bits per second.
+    pub publish_rate: Bitrate,
 }
 
 /// `[budget]`.
@@ -46,6 +50,8 @@ impl Default for Limits {
             viewers_per_stream: None,
             head: Size(16 << 10),
             body: Size(1 << 20),
+            message: Size(16 << 20),
+            publish_rate: Bitrate(200_000_000),
         }
     }
 }
@@ -71,8 +77,10 @@ impl Limits {
         if !(8 << 10..=1 << 20).contains(&limits.head.0) {
             return Err(place.error("head must be from \"8k\" to \"1M\""));
         }
-        if !(1 << 10..=1 << 30).contains(&limits.body.0) {
-            return Err(place.error("body must be from \"1k\" to \"1G\""));
+        for (key, size) in [("body", limits.body), ("message", limits.message)] {
+            if !(1 << 10..=1 << 30).contains(&size.0) {
+                return Err(place.error(format!("{key} must be from \"1k\" to \"1G\"")));
+            }
         }
         Ok(limits)
     }

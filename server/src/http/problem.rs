@@ -46,8 +46,12 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 impl Problem {
     /// A problem with a status and words.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Refused").to_owned();
-        Self { title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+        Self::titled(status, status.canonical_reason().unwrap_or("Refused"), detail)
+    }
+
+    /// A problem with a title of its own.
+    pub fn titled(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { title: title.into(), status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
     }
 
     /// 422 for one key of what was sent.

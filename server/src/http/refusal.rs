@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::problem::Problem;
 use crate::auth::{Disbelief, Identity};
 
 /// The answer to a request whose maker may not have what it asks for.
@@ -51,9 +52,7 @@ pub(super) fn slowed(wait: Duration) -> Response<Body> {
 
 /// A problem document (RFC 9457).
 pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Response<Body> {
-    let body = serde_json::json!({ "title": title, "status": status.as_u16(), "detail": detail });
-    let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, format!("{body}\n")).into_response()
+    Problem::titled(status, title, detail).into_response()
 }
 
 /// Whether a person waits for a page.

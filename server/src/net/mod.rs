@@ -6,4 +6,5 @@ pub mod listen;
 pub mod notify;
 pub mod origin;
 pub mod peer;
+pub mod rate_limit;
 pub mod takeover;

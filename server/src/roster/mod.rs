@@ -28,6 +28,7 @@ pub use self::difference::{Change, Definitions, difference};
 pub use self::edit::Edit;
 use self::edit::Plans;
 pub use self::refused::Refused;
+use crate::auth::Guard;
 use crate::config::file::Text;
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
@@ -50,6 +51,7 @@ pub struct Home {
 pub struct Roster {
     cameras: Arc<Cameras>,
     tasks: Tasks,
+    guard: Arc<Guard>,
     endpoints: &'static [&'static dyn Endpoint],
     home: Home,
     /// Whoever changes the set holds it from reading the old one until the new one is on the disk and runs.
@@ -61,7 +63,7 @@ pub struct Roster {
 struct State {
     fixed: Plans,
     kept: Plans,
-    /// The configuration's other sections, as they were at the start: they do not change while the server runs.
+    /// The configuration's other sections, as they are obeyed now.
     sections: BTreeMap<String, toml::Value>,
     running: BTreeMap<StreamName, Running>,
 }
@@ -99,6 +101,7 @@ impl Roster {
     pub fn new(
         cameras: Arc<Cameras>,
         tasks: Tasks,
+        guard: Arc<Guard>,
         endpoints: &'static [&'static dyn Endpoint],
         home: Home,
         streams: Vec<StreamPlan>,
@@ -106,7 +109,8 @@ impl Roster {
     ) -> Self {
         let kept = home.streams_file.as_deref().map(|file| store::load(file, endpoints)).unwrap_or_default();
         let state = Mutex::new(State { kept, sections, ..State::default() });
-        let roster = Self { cameras, tasks, endpoints, home, turn: tokio::sync::Mutex::default(), state };
+        let roster =
+            Self { cameras, tasks, guard, endpoints, home, turn: tokio::sync::Mutex::default(), state };
         roster.turn_into(by_name(streams), None);
         roster
     }
@@ -144,7 +148,7 @@ impl Roster {
         self.in_turn(async move { roster.make(edit).await }).await
     }
 
-    /// Reads the configuration again and makes its streams those that run.
+    /// Reads the configuration again: its streams become those that run, its users and tokens those that are known.
     ///
     /// # Errors
     /// [`Refused`], and nothing has changed.
@@ -205,7 +209,14 @@ impl Roster {
         let read = tasks::on_thread("reload".to_owned(), move || std::fs::read_to_string(file));
         let toml = read.await.and_then(|read| read).map_err(unreadable)?;
         let plan = plan::plan(&Text { origin, toml }, self.endpoints).map_err(Refused::Wrong)?;
-        let restart = different(&self.lock().sections, &plan.sections);
+        let mut restart = different(&self.lock().sections, &plan.sections);
+        let of_policy = |key: &String| POLICY_SECTIONS.contains(&key.as_str());
+        if restart.iter().any(of_policy) && self.guard.replace(plan.auth) {
+            restart.retain(|key| !of_policy(key));
+            let mut state = self.lock();
+            state.sections.retain(|key, _| !of_policy(key));
+            state.sections.extend(plan.sections.into_iter().filter(|(key, _)| of_policy(key)));
+        }
         let changes = self.turn_into(by_name(plan.streams), None);
         info!(streams = changes.len(), ?restart, "configuration read again");
         Ok(Reloaded { changes, restart })
@@ -290,6 +301,9 @@ impl Roster {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The sections that say who may do what.
+const POLICY_SECTIONS: [&str; 3] = ["auth", "tokens", "users"];
 
 fn by_name(streams: Vec<StreamPlan>) -> Plans {
     streams.into_iter().map(|stream| (stream.name.clone(), stream)).collect()

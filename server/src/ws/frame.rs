@@ -1,15 +1,13 @@
 //! WebSocket frames (RFC 6455 §5): headers we write, messages we read.
 //!
 //! A viewer sends control frames and short JSON at most, so what is read is bounded by [`MAX_PAYLOAD`]; a publisher's messages are
-//! bounded by [`MAX_PUBLISHED`]. A longer or malformed frame ends the session, and memory is taken for bytes that came, never for a length
+//! bounded by what `[limits]` says. A longer or malformed frame ends the session, and memory is taken for bytes that came, never for a length
 //! that was only announced. Sans-IO; depends on nothing of the server.
 
 use std::fmt;
 
 /// The longest message a viewer may send, in bytes.
 pub const MAX_PAYLOAD: usize = 4_096;
-/// The longest message a publisher may send, in bytes: several times the largest picture there is.
-pub const MAX_PUBLISHED: usize = 16 << 20;
 
 /// What a frame is (§5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

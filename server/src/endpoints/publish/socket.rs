@@ -4,7 +4,7 @@
 //! sees the answer to its handshake: an `error` message, and a close code that is 4000 and the HTTP status that says the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -21,12 +21,14 @@ use tokio_util::sync::CancellationToken;
 use super::feed::Feed;
 use super::units::{Said, Units};
 use super::{input_format, status_of};
+use crate::config::limits::Limits;
 use crate::endpoint::Context;
 use crate::error::SourceError;
+use crate::net::rate_limit::RateLimit;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::{Occupation, Refused, Seat};
 use crate::telemetry::unix_micros;
-use crate::ws::frame::{Frame, FrameReader, Header, MAX_PUBLISHED, Opcode};
+use crate::ws::frame::{Frame, FrameReader, Header, Opcode};
 use crate::ws::handshake::{self, Connection};
 
 /// A write may take this long; what we say is short.
@@ -57,10 +59,10 @@ pub(super) fn open(camera: &Arc<Camera>, context: &Context, request: Request) ->
         Err(refusal) => return refusal,
     };
     let seated = Seat::take(camera, "WebSocket", &extensions);
-    let (camera, stop) = (Arc::clone(camera), context.stop.clone());
+    let (camera, limits, stop) = (Arc::clone(camera), context.limits, context.stop.clone());
     context.tasks.spawn("ws-publisher", async move {
         let Some(connection) = upgrade.connection().await else { return };
-        session(connection, &camera, form, seated, &stop).await;
+        session(connection, &camera, form, seated, limits, &stop).await;
     });
     response
 }
@@ -110,6 +112,7 @@ struct Session<'s> {
     io: TcpStream,
     frames: FrameReader,
     input: Input,
+    rate: RateLimit,
     camera: &'s Camera,
     viewers: Option<usize>,
     tick: Interval,
@@ -120,6 +123,7 @@ async fn session(
     camera: &Camera,
     form: Form,
     seated: Result<(Publisher, Occupation), Refused>,
+    limits: Limits,
     stop: &CancellationToken,
 ) {
     let Connection { mut io, read, permit: _permit } = connection;
@@ -135,8 +139,9 @@ async fn session(
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let frames = FrameReader::with_limit(MAX_PUBLISHED);
-    let mut session = Session { io, frames, input, camera, viewers: None, tick };
+    let frames = FrameReader::with_limit(usize::try_from(limits.message.0).unwrap_or(usize::MAX));
+    let rate = RateLimit::new(limits.publish_rate, Instant::now());
+    let mut session = Session { io, frames, input, rate, camera, viewers: None, tick };
     let end = tokio::select! {
         end = session.run(read) => end,
         () = seat.door().cancelled() => {
@@ -172,11 +177,19 @@ impl Session<'_> {
         }
         drop(early); // however short, it holds the whole buffer that the request was read into
         let mut buffer = vec![0; READ];
+        let mut wait = Duration::ZERO;
         loop {
             let done = tokio::select! {
-                read = self.io.read(&mut buffer) => match read {
+                () = tokio::time::sleep(wait), if !wait.is_zero() => {
+                    wait = Duration::ZERO;
+                    Ok(())
+                }
+                read = self.io.read(&mut buffer), if wait.is_zero() => match read {
                     Ok(0) => return End::gone("the connection was closed"),
-                    Ok(len) => self.take(&buffer[..len]).await,
+                    Ok(len) => {
+                        wait = self.rate.take(len, Instant::now());
+                        self.take(&buffer[..len]).await
+                    }
                     Err(error) => return End::gone(error.to_string()),
                 },
                 error = silence(&mut self.input) => Err(self.failed(&error)),

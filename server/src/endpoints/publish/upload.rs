@@ -3,11 +3,12 @@
 //! The body is read as it comes and answered when it ends. What is wrong before the body is answered at once, so that a
 //! client which waits for 100 (`Expect`) sends nothing in vain.
 //!
-//! Not here: how much one may send in a second (limits go between the body and [`Feed::push`]).
+//! Whoever sends more in a second than `[limits] publish_rate` is read no faster than that.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::BodyDataStream;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use super::feed::Feed;
 use super::{input_format, status_of};
 use crate::endpoint::Context;
+use crate::net::rate_limit::RateLimit;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::Seat;
 
@@ -62,11 +64,20 @@ pub(super) async fn upload(camera: &Arc<Camera>, context: &Context, request: Req
         Err(refused) => return (refused.status(), format!("{refused}\n")).into_response(),
     };
     let mut feed = Feed::new(publisher, format);
+    let mut rate = RateLimit::new(context.limits.publish_rate, Instant::now());
+    let mut wait = Duration::ZERO;
     let mut body = body.into_data_stream();
     let end = loop {
         let pushed = tokio::select! {
-            piece = next(&mut body) => match piece {
-                Some(Ok(bytes)) => feed.push(&bytes),
+            () = tokio::time::sleep(wait), if !wait.is_zero() => {
+                wait = Duration::ZERO;
+                Ok(())
+            }
+            piece = next(&mut body), if wait.is_zero() => match piece {
+                Some(Ok(bytes)) => {
+                    wait = rate.take(bytes.len(), Instant::now());
+                    feed.push(&bytes)
+                }
                 Some(Err(error)) => break End::Gone(error.to_string()),
                 None => match feed.finish() {
                     Ok(()) => break End::Whole,
