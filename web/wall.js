@@ -21,6 +21,8 @@ const tiles = new Map();
 let streams = null;
 let timer = 0;
 let keepsStreams = true;
+/** @type {boolean | null} */
+let mayAdd = null;
 const dialogs = cameraDialogs(() => (streams ?? []).map((stream) => stream.name), look);
 
 const screen = new IntersectionObserver(
@@ -84,9 +86,16 @@ function show(all) {
     tile.update(stream);
   });
   place();
-  byId("empty").hidden = found.length > 0;
+  showEmptiness();
   filter.hidden = found.length <= FILTER_FROM && filter.value === "";
   sift();
+}
+
+/** Says why there is nothing to see: whoever may add a camera is told how, and nobody else. */
+function showEmptiness() {
+  const empty = streams !== null && streams.length === 0;
+  byId("empty").hidden = !empty || mayAdd !== true;
+  byId("not-for-you").hidden = !empty || mayAdd !== false;
 }
 
 function sift() {
@@ -125,6 +134,8 @@ function away(gone) {
 
 /** @param {{ name: string, version: string, uptime_s: number, keeps_streams: boolean, you: { may_add: boolean } }} server */
 function about({ name, version, uptime_s, keeps_streams, you }) {
+  mayAdd = you.may_add;
+  showEmptiness();
   keepsStreams = keeps_streams;
   byId("add").hidden = byId("empty-add").hidden = !you.may_add;
   const all = streams ?? [];

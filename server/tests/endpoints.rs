@@ -148,6 +148,10 @@ fn every_endpoint_has_a_page_with_its_examples_and_its_keys() {
 #[test]
 fn the_example_configuration_is_good_and_shows_every_key() {
     let text = read("config.example.toml");
+    judge(&text).unwrap_or_else(|e| panic!("{e:?}"));
+    // Secrets that everybody can read must not be in force: such lines begin with `#` and no space.
+    let shown = |line| str::strip_prefix(line, "#").filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
+    let text = text.lines().map(shown).collect::<Vec<_>>().join("\n");
     let plan = judge(&text).unwrap_or_else(|e| panic!("{e:?}"));
     let parsed: toml::Table = text.parse().unwrap();
 

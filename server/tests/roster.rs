@@ -196,8 +196,8 @@ fn is_known(guard: &Guard, token: &str) -> bool {
 
 #[tokio::test]
 async fn who_may_what_is_read_again_as_well() {
-    const FIRST: &str = "the first token of the test, long enough";
-    const SECOND: &str = "the second token of the test, long enough";
+    const FIRST: &str = "first-token-of-the-test";
+    const SECOND: &str = "second-token-of-the-test";
     let lab = Lab::with(&token("first", FIRST));
     let link = lab.guard.link(&name("front"), u64::MAX >> 1);
     fs::write(&lab.file, token("second", SECOND)).unwrap();
@@ -209,7 +209,7 @@ async fn who_may_what_is_read_again_as_well() {
 
 #[tokio::test]
 async fn a_server_that_asks_does_not_become_open_while_it_runs() {
-    const TOKEN: &str = "a token of the test that is long enough";
+    const TOKEN: &str = "only-token-of-the-test";
     let lab = Lab::with(&token("only", TOKEN));
     fs::write(&lab.file, "").unwrap();
     assert_eq!(lab.roster.reload().await.unwrap().restart, ["tokens"]);
