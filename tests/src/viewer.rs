@@ -3,14 +3,14 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::Server;
 use crate::http::Response;
+use crate::{Server, within};
 
 /// What came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,20 +183,22 @@ impl Viewer {
     /// Goes on watching in a thread, until asked for what it saw.
     pub fn watch(mut self) -> Watching {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let count = Arc::new(AtomicUsize::new(0));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&count));
         let thread = std::thread::spawn(move || {
             let mut seen = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 let Some(message) = self.message_within(Duration::from_millis(50)) else { continue };
                 let over = !matches!(message, Message::Binary(_) | Message::Text(_));
                 seen.push((Instant::now(), message));
+                counted.store(seen.len(), Ordering::Relaxed);
                 if over {
                     break;
                 }
             }
             seen
         });
-        Watching { stop, thread }
+        Watching { stop, count, thread }
     }
 
     /// Reads what is there; `false` at the end of the connection or of the time.
@@ -240,6 +242,7 @@ impl Viewer {
 #[derive(Debug)]
 pub struct Watching {
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<(Instant, Message)>>,
 }
 
@@ -261,10 +264,14 @@ impl Watching {
         .collect()
     }
 
-    /// Ends watching; fails if it was disturbed: if the server closed, or left it without a message for `limit`.
+    /// Watches ten messages more, for what happened just now to show, and ends; fails if it was disturbed: if the
+    /// server closed, or left it without a message for `limit`.
     pub fn undisturbed(self, limit: Duration) {
+        let enough = self.count.load(Ordering::Relaxed) + 10;
+        within(Duration::from_secs(20), "ten messages more", || {
+            (self.count.load(Ordering::Relaxed) >= enough || self.thread.is_finished()).then_some(())
+        });
         let seen = self.stop();
-        assert!(seen.len() > 10, "{} messages are too few to judge", seen.len());
         for (_, message) in &seen {
             assert!(matches!(message, Message::Binary(_) | Message::Text(_)), "{message:?} while watching");
         }

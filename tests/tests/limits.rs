@@ -55,7 +55,6 @@ fn a_viewer_too_many_is_told_so_and_comes_in_when_another_leaves() {
         "this server is full: as many watch as may (3)",
     );
     assert_eq!((refused(&server, "viewers_of_stream"), refused(&server, "viewers")), (2.0, 1.0));
-    std::thread::sleep(Duration::from_secs(1)); // for the others to notice, if they can
     second.undisturbed(DISTURBED);
     eventually("there is room again", || {
         (Viewer::open(&server, "/front/ws?format=fmp4").response().status == 101).then_some(())
@@ -78,7 +77,6 @@ fn a_connection_too_many_is_told_so_whether_others_are_requests_or_viewers() {
         (server.get("/health").status == 200).then_some(())
     });
     assert!(refused(&server, "connections") >= 1.0);
-    std::thread::sleep(Duration::from_secs(1)); // for the one who watches to notice, if it can
     viewer.undisturbed(DISTURBED);
 }
 
@@ -155,7 +153,6 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
     let still = server.get("/front/snapshot.jpg?width=320");
     assert_eq!(still.status, 200, "whoever is turned away sees a still: {}", still.body);
     assert_eq!(server.get("/front/").status, 200, "its page is still there");
-    std::thread::sleep(Duration::from_secs(1)); // for the one who watches to notice, if it can
     viewer.undisturbed(DISTURBED);
 }
 
