@@ -3,7 +3,7 @@
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
 //! Inside it, again floors: `error`, `telemetry`, `metrics` ← `config` (but `plan`), `controls`, `net`, `auth` ←
 //! `endpoint`, `supervise`, `still` ←
-//! `config::plan`, `roster`, `ws`, `ingest`, `transcode` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
+//! `config::plan`, `roster`, `ws`, `viewers`, `ingest`, `transcode` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
 pub mod app;
@@ -23,4 +23,5 @@ pub mod still;
 pub mod supervise;
 pub mod telemetry;
 pub mod transcode;
+pub mod viewers;
 pub mod ws;

@@ -1,6 +1,7 @@
 //! Sockets and who may use them.
 
 pub mod address;
+pub mod connection;
 pub mod connections;
 pub mod listen;
 pub mod notify;

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
+use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::origin::OriginPolicy;
 
@@ -22,17 +23,6 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub struct Upgrade {
     on_upgrade: OnUpgrade,
     permit: Option<Arc<Permit>>,
-}
-
-/// The connection under a WebSocket, and what of the viewer's first bytes was read with the request.
-#[derive(Debug)]
-pub struct Connection {
-    /// The socket.
-    pub io: TcpStream,
-    /// Bytes already read.
-    pub read: bytes::Bytes,
-    /// Its place among the connections there may be: to be kept as long as the socket.
-    pub permit: Option<Arc<Permit>>,
 }
 
 /// Checks a request and makes the answer: 101 with the upgrade, or the refusal.

@@ -22,11 +22,11 @@ use crate::config::file::Section;
 use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamRoute};
 use crate::error::ConfigError;
+use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::takeover::Takeover;
 use crate::supervise::cameras::Camera;
-use crate::ws::handshake::Connection;
-use crate::ws::{Framing, Manners, Viewers};
+use crate::viewers::{Framing, Manners, Silent, Viewers};
 
 /// The progressive endpoint.
 #[derive(Debug)]
@@ -109,8 +109,7 @@ impl Files {
             Err(refusal) => return refusal.into_response(),
         };
         let manners = Manners {
-            framing: Framing::Bare,
-            control: false,
+            framing: Framing::File,
             init_pause: Duration::ZERO,
             cushion: None,
             send_timeout: self.settings.send_timeout.0,
@@ -121,7 +120,8 @@ impl Files {
             (self.context.tasks.clone(), request.extensions().get::<Arc<Permit>>().cloned());
         let takeover = Takeover::new(move |io| {
             let connection = Connection { io, read: bytes::Bytes::new(), permit };
-            let session = viewers.serve(connection, &stream, (format, options), policy, manners, admission);
+            let session =
+                viewers.serve(connection, &stream, (format, options), policy, manners, Silent, admission);
             drop(stream);
             tasks.spawn("http-viewer", session);
         });

@@ -24,12 +24,13 @@ use super::{input_format, status_of};
 use crate::config::limits::Limits;
 use crate::endpoint::Context;
 use crate::error::SourceError;
+use crate::net::connection::Connection;
 use crate::net::rate_limit::RateLimit;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::{Occupation, Refused, Seat};
 use crate::telemetry::unix_micros;
 use crate::ws::frame::{Frame, FrameReader, Header, Opcode};
-use crate::ws::handshake::{self, Connection};
+use crate::ws::handshake;
 
 /// A write may take this long; what we say is short.
 const SEND: Duration = Duration::from_secs(5);

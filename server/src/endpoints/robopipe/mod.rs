@@ -33,7 +33,7 @@ use crate::config::file::Section;
 use crate::endpoint::{Context, Endpoint, Parts, Serve};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
-use crate::ws::Viewers;
+use crate::viewers::Viewers;
 
 /// Robopipe's face.
 #[derive(Debug)]

@@ -17,7 +17,8 @@ use super::errors::Failure;
 use crate::controls::Control;
 use crate::supervise::cameras::Camera;
 use crate::transcode::look;
-use crate::ws::{Framing, Manners, handshake};
+use crate::viewers::{Framing, Manners, WebSocketDialogue};
+use crate::ws::handshake;
 
 /// As the list of viewers names this format.
 pub(super) const FORMAT: &str = "robopipe";
@@ -61,8 +62,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         let format = Format::Robopipe { frame_rate };
         let options = FormatOptions { audio: false, ..FormatOptions::default() };
         let manners = Manners {
-            framing: Framing::Message,
-            control: false,
+            framing: Framing::Messages { text_init: false },
             init_pause: INIT_PAUSE,
             cushion: None,
             send_timeout: SEND_TIMEOUT,
@@ -73,6 +73,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
             (format, options),
             LagPolicy::default(),
             manners,
+            WebSocketDialogue::default(),
             admission,
         );
         drop((seen, stream, camera, face));

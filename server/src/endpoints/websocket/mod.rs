@@ -21,7 +21,8 @@ use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamHandler, StreamRoute};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
-use crate::ws::{Framing, Manners, Viewers, handshake};
+use crate::viewers::{Framing, Manners, Viewers, WebSocketDialogue};
+use crate::ws::handshake;
 
 /// The WebSocket endpoint.
 #[derive(Debug)]
@@ -108,9 +109,9 @@ impl Outputs {
         };
         let stream = Arc::clone(camera.stream());
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
+        let control = query.format == Format::Webcodecs;
         let manners = Manners {
-            framing: Framing::Message,
-            control: query.format == Format::Webcodecs,
+            framing: Framing::Messages { text_init: control },
             init_pause: Duration::ZERO,
             cushion: matches!(query.format, Format::Annexb | Format::Av).then_some(CUSHION),
             send_timeout: self.settings.send_timeout.0,
@@ -119,7 +120,15 @@ impl Outputs {
         self.context.tasks.spawn("ws-viewer", async move {
             let Some(connection) = upgrade.connection().await else { return };
             let form = (query.format, query.options);
-            let session = viewers.serve(connection, &stream, form, policy, manners, admission);
+            let session = viewers.serve(
+                connection,
+                &stream,
+                form,
+                policy,
+                manners,
+                WebSocketDialogue::new(control),
+                admission,
+            );
             drop((stream, viewers));
             session.await;
         });

@@ -89,7 +89,7 @@ impl Line {
         writer.hand_back()
     }
 
-    /// Session: sends a short message of its own while the group has the turn. What does not go out takes the turn with it.
+    /// Session: says something short of its own while the group has the turn. What does not go out takes the turn with it.
     pub(super) fn interject(&self, message: &Bytes) -> io::Result<()> {
         let mut writer = self.lock();
         if writer.turn == Turn::Session {
@@ -103,8 +103,11 @@ impl Line {
                 writer.end_turn();
                 Ok(())
             }
-            // It can wait for room like everything else, but not in front of the picture: a `pong` that late is of no use.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                writer.rest = message.clone();
+                writer.end_turn();
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -11,17 +11,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::{Bytes, BytesMut};
-use container::Format;
 use hub::{Next, Subscription};
 use media::{Chunk, InitSegment};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
-use super::frame::{Header, Opcode};
+use super::framing::Framing;
 use super::line::{Line, same};
-use super::session::{Framing, Manners};
+use super::session::Manners;
 use crate::metrics::Timings;
 use crate::supervise::tasks::Tasks;
 
@@ -33,7 +31,7 @@ const REORDERING_EVERY: u64 = 32;
 
 /// The groups there are, by stream and packaging.
 #[derive(Debug, Default)]
-pub struct Groups {
+pub(super) struct Groups {
     by_key: Mutex<HashMap<Key, Vec<Weak<Group>>>>,
 }
 
@@ -57,18 +55,19 @@ struct Shared {
 }
 
 impl Groups {
-    /// The group for one more viewer of this packaging; made if there is none with room.
+    /// The group for one more viewer of this packaging; made if there is none with room. `unordered` is the format's name, if it has no place
+    /// for pictures that are shown in another order than they are decoded.
     pub(super) fn find(
         &self,
-        key: &str,
-        format: Format,
+        key: String,
+        unordered: Option<&'static str>,
         manners: &Manners,
         subscription: &Subscription<Chunk>,
         timings: &Arc<Timings>,
         tasks: &Tasks,
     ) -> Arc<Group> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = by_key.entry((Arc::as_ptr(subscription.stream()).addr(), key.to_owned())).or_default();
+        let groups = by_key.entry((Arc::as_ptr(subscription.stream()).addr(), key)).or_default();
         groups.retain(|group| group.strong_count() > 0);
         let roomy = groups.iter().filter(|group| group.strong_count() < MAX_MEMBERS).find_map(Weak::upgrade);
         if let Some(group) = roomy {
@@ -81,10 +80,9 @@ impl Groups {
             members: Vec::new(),
             subscription: subscription.observe(),
             init: None,
-            init_opcode: manners.init_opcode(),
             framing: manners.framing,
-            init_alone: !manners.init_pause.is_zero() || manners.framing == Framing::Bare,
-            reordering: (!format.carries_reordering()).then_some(format),
+            init_alone: !manners.init_pause.is_zero() || !manners.framing.takes_another_init(),
+            unordered,
             timings: Arc::clone(timings),
             shared,
         };
@@ -115,12 +113,11 @@ struct Sender {
     members: Vec<Arc<Line>>,
     subscription: Subscription<Chunk>,
     init: Option<Arc<InitSegment>>,
-    init_opcode: Opcode,
     framing: Framing,
     /// A new init segment is followed by a pause, or is the end: a session's business.
     init_alone: bool,
-    /// The format, if it has no place for reordered pictures and nobody was warned yet.
-    reordering: Option<Format>,
+    /// The format's name, if it has no place for reordered pictures and nobody was warned yet.
+    unordered: Option<&'static str>,
     timings: Arc<Timings>,
     shared: Arc<Shared>,
 }
@@ -170,7 +167,7 @@ impl Sender {
         if init.is_some() && self.init_alone {
             return self.release_all();
         }
-        let message = self.message(init.map(|init| &init.bytes), &chunk.bytes);
+        let message = self.framing.message(init.map(|init| &init.bytes), &chunk.bytes);
         self.init.clone_from(&chunk.init);
         self.members.retain(|line| line.send(number, &message, &chunk.init));
         // Once for all of them: what the last one waited.
@@ -213,7 +210,7 @@ impl Sender {
         same(&init, &self.init)
             && (at..next).all(|number| match self.subscription.peek(number) {
                 Some(chunk) if same(&chunk.init, &self.init) => {
-                    line.send(number, &self.message(None, &chunk.bytes), &chunk.init)
+                    line.send(number, &self.framing.message(None, &chunk.bytes), &chunk.init)
                 }
                 _ => false,
             })
@@ -221,33 +218,17 @@ impl Sender {
 
     /// Says once that a viewer of this format sees pictures in the wrong order.
     fn look_for_reordering(&mut self) {
-        if self.reordering.is_some()
+        if self.unordered.is_some()
             && self.subscription.stream().is_reordered()
-            && let Some(format) = self.reordering.take()
+            && let Some(format) = self.unordered.take()
         {
-            warn!(stream = %self.subscription.stream().name(), format = format.name(),
+            warn!(stream = %self.subscription.stream().name(), format,
                 "the stream has B-frames, which this format cannot carry: pictures will jump; switch B-frames off in the encoder, or watch by format=fmp4");
         }
     }
 
     fn release_all(&mut self) {
         self.members.drain(..).for_each(|line| line.release());
-    }
-
-    /// A whole message with its header, and a new init segment's before it.
-    fn message(&self, init: Option<&Bytes>, payload: &Bytes) -> Bytes {
-        if self.framing == Framing::Bare {
-            return payload.clone(); // a new init segment has released all before
-        }
-        let init_len = init.map_or(0, Bytes::len);
-        let mut message = BytesMut::with_capacity(payload.len() + init_len + 20);
-        if let Some(bytes) = init.filter(|bytes| !bytes.is_empty()) {
-            message.extend_from_slice(Header::new(self.init_opcode, bytes.len()).as_bytes());
-            message.extend_from_slice(bytes);
-        }
-        message.extend_from_slice(Header::new(Opcode::Binary, payload.len()).as_bytes());
-        message.extend_from_slice(payload);
-        message.freeze()
     }
 
     fn joining(&self) -> Vec<Arc<Line>> {

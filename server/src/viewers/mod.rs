@@ -1,0 +1,103 @@
+//! Sending one stream to many: sessions, and the groups that serve those who keep up.
+//!
+//! Every output that is a row of chunks on a connection is served from here, whatever stands around the chunks ([`Framing`]) and
+//! whatever is said besides them ([`Dialogue`]): WebSocket, endless HTTP answers, and protocols of their own. An endpoint brings a
+//! connection that is ready for media, and says in which form the stream goes out.
+//!
+//! Not here: formats (`container`), handshakes, who may watch (`supervise::audience`).
+
+mod dialogue;
+mod framing;
+mod group;
+mod line;
+mod session;
+mod web_socket;
+
+use std::fmt;
+use std::sync::Arc;
+
+use container::{Format, FormatOptions};
+use hub::{LagPolicy, PackagingKey, Stream};
+use media::Muxer;
+use tokio_util::sync::CancellationToken;
+
+pub use self::dialogue::{Dialogue, End, Silent, Tick};
+pub use self::framing::Framing;
+use self::group::Groups;
+pub use self::session::Manners;
+pub use self::web_socket::WebSocketDialogue;
+use crate::net::connection::Connection;
+use crate::supervise::audience::Admission;
+use crate::supervise::tasks::Tasks;
+
+/// Serves viewers of any stream in any format.
+#[derive(Debug)]
+pub struct Viewers {
+    groups: Groups,
+    tasks: Tasks,
+    stop: CancellationToken,
+}
+
+/// In which form a stream goes out.
+pub struct Form {
+    /// Differs wherever a byte of the output would: viewers with the same key share one packaging.
+    pub key: String,
+    /// The format's name, for logs.
+    pub name: &'static str,
+    /// Whether it has a place for pictures that are shown in another order than they are decoded (B-frames).
+    pub carries_reordering: bool,
+    /// Makes the chunks; called for the first viewer alone.
+    pub muxer: Box<dyn FnOnce() -> Box<dyn Muxer> + Send>,
+}
+
+impl From<(Format, FormatOptions)> for Form {
+    fn from((format, options): (Format, FormatOptions)) -> Self {
+        Self {
+            key: format.key(&options),
+            name: format.name(),
+            carries_reordering: format.carries_reordering(),
+            muxer: Box::new(move || format.muxer(&options)),
+        }
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Form").field(&self.key).finish()
+    }
+}
+
+impl Viewers {
+    /// Groups are started as `tasks`; `stop` ends every wait for a viewer.
+    pub fn new(tasks: Tasks, stop: CancellationToken) -> Self {
+        Self { groups: Groups::default(), tasks, stop }
+    }
+
+    /// Shows a stream to a viewer: watches it from now on, and sends, once awaited, until either side ends.
+    #[allow(clippy::too_many_arguments)] // who, what, in which form, how, and by which right: no two of them belong together
+    pub fn serve<F: Into<Form>, D: Dialogue + 'static>(
+        &self,
+        connection: Connection,
+        stream: &Arc<Stream>,
+        form: F,
+        policy: LagPolicy,
+        manners: Manners,
+        dialogue: D,
+        admission: Admission,
+    ) -> impl Future<Output = ()> + use<F, D> {
+        let Form { key, name, carries_reordering, muxer } = form.into();
+        let subscription = stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, muxer);
+        let unordered = (!carries_reordering).then_some(name);
+        let timings = admission.timings();
+        let group = self.groups.find(key, unordered, &manners, &subscription, timings, &self.tasks);
+        session::run(
+            connection,
+            subscription,
+            group,
+            manners,
+            Box::new(dialogue),
+            admission,
+            self.stop.clone(),
+        )
+    }
+}
