@@ -104,7 +104,7 @@ impl GroupWriter for EnvelopeWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac => true,
-            Codec::Opus => false,
+            Codec::Opus | Codec::G711 => false,
         }
     }
 
@@ -185,7 +185,7 @@ fn likely_micros(parameters: &CodecParameters) -> i64 {
     match parameters {
         CodecParameters::H264(_) => 33_333,
         CodecParameters::Aac(parameters) => 1_024_000_000 / i64::from(parameters.sample_rate()),
-        CodecParameters::Opus(_) => 20_000,
+        CodecParameters::Opus(_) | CodecParameters::G711(_) => 20_000,
     }
 }
 

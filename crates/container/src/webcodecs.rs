@@ -27,6 +27,7 @@ impl GroupWriter for WebcodecsWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac | Codec::Opus => true,
+            Codec::G711 => false,
         }
     }
 
@@ -78,7 +79,7 @@ fn write_track(track: &Track, text: &mut String) -> Result<(), MuxError> {
         CodecParameters::H264(parameters) => ("video", Some(base64(&decoder_configuration(parameters)?))),
         CodecParameters::Aac(parameters) => ("audio", Some(base64(parameters.config()))),
         // An OpusHead is needed for more than two channels only.
-        CodecParameters::Opus(_) => ("audio", None),
+        CodecParameters::Opus(_) | CodecParameters::G711(_) => ("audio", None),
     };
     let description = description.map_or_else(|| "null".to_owned(), |text| format!("\"{text}\""));
     let (id, codec) = (id_of(track.kind()), track.parameters.rfc6381());

@@ -25,6 +25,8 @@ pub enum Codec {
     Aac,
     /// Opus, RFC 6716.
     Opus,
+    /// ITU-T G.711, μ-law and A-law.
+    G711,
 }
 
 impl Codec {
@@ -34,6 +36,7 @@ impl Codec {
             Self::H264 => "H.264",
             Self::Aac => "AAC",
             Self::Opus => "Opus",
+            Self::G711 => "G.711",
         }
     }
 }
@@ -47,6 +50,8 @@ pub enum CodecParameters {
     Aac(AacParameters),
     /// Opus audio.
     Opus(OpusParameters),
+    /// G.711 audio.
+    G711(G711Parameters),
 }
 
 /// Parameters that no decoder could use.
@@ -81,7 +86,7 @@ impl CodecParameters {
     pub const fn kind(&self) -> MediaKind {
         match self {
             Self::H264(_) => MediaKind::Video,
-            Self::Aac(_) | Self::Opus(_) => MediaKind::Audio,
+            Self::Aac(_) | Self::Opus(_) | Self::G711(_) => MediaKind::Audio,
         }
     }
 
@@ -91,6 +96,7 @@ impl CodecParameters {
             Self::H264(_) => Codec::H264,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
+            Self::G711(_) => Codec::G711,
         }
     }
 
@@ -102,6 +108,8 @@ impl CodecParameters {
             }
             Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
             Self::Opus(_) => "opus".to_owned(),
+            // Not of RFC 6381, but of WebCodecs.
+            Self::G711(p) => p.law().name().to_owned(),
         }
     }
 
@@ -109,7 +117,7 @@ impl CodecParameters {
     pub const fn dimensions(&self) -> Option<(u32, u32)> {
         match self {
             Self::H264(p) => Some((p.width, p.height)),
-            Self::Aac(_) | Self::Opus(_) => None,
+            Self::Aac(_) | Self::Opus(_) | Self::G711(_) => None,
         }
     }
 
@@ -119,6 +127,7 @@ impl CodecParameters {
             Self::H264(_) => None,
             Self::Aac(p) => Some(p.sample_rate),
             Self::Opus(_) => Some(48_000),
+            Self::G711(p) => Some(p.sample_rate),
         }
     }
 
@@ -128,6 +137,7 @@ impl CodecParameters {
             Self::H264(_) => None,
             Self::Aac(p) => Some(p.channels),
             Self::Opus(p) => Some(p.channels),
+            Self::G711(p) => Some(p.channels),
         }
     }
 }
@@ -286,6 +296,61 @@ impl OpusParameters {
     }
 }
 
+/// G.711: eight bits a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct G711Parameters {
+    law: G711Law,
+    sample_rate: u32,
+    channels: u8,
+}
+
+/// Which of the two curves of G.711.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum G711Law {
+    /// μ-law, North America and Japan.
+    Mu,
+    /// A-law, elsewhere.
+    A,
+}
+
+impl G711Law {
+    /// As WebCodecs writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mu => "ulaw",
+            Self::A => "alaw",
+        }
+    }
+}
+
+impl G711Parameters {
+    /// Sound of this law and layout; 8 kHz mono is what nearly all of it is.
+    ///
+    /// # Errors
+    /// [`ParametersError::Audio`] for a layout that does not exist.
+    pub fn new(law: G711Law, sample_rate: u32, channels: u8) -> Result<Self, ParametersError> {
+        if !(8_000..=48_000).contains(&sample_rate) || !(1..=2).contains(&channels) {
+            return Err(ParametersError::Audio { sample_rate, channels });
+        }
+        Ok(Self { law, sample_rate, channels })
+    }
+
+    /// Which curve.
+    pub const fn law(self) -> G711Law {
+        self.law
+    }
+
+    /// Samples per second.
+    pub const fn sample_rate(self) -> u32 {
+        self.sample_rate
+    }
+
+    /// Number of channels.
+    pub const fn channels(self) -> u8 {
+        self.channels
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,5 +376,6 @@ mod tests {
         assert!(matches!(h264(&[0x67, 1, 2, 3], &[0x68, 1], (0, 16)), Err(ParametersError::Size { .. })));
         assert!(AacParameters::new(Bytes::from_static(&[0x12, 0x10]), 2, 44_100, 0).is_err());
         assert!(OpusParameters::new(3, 0).is_err());
+        assert!(G711Parameters::new(G711Law::A, 8_000, 3).is_err());
     }
 }

@@ -11,7 +11,8 @@ mod unit;
 
 pub use chunk::{Chunk, InitSegment, MuxError, Muxer};
 pub use codec_parameters::{
-    AacParameters, Codec, CodecParameters, H264Parameters, MediaKind, OpusParameters, ParametersError,
+    AacParameters, Codec, CodecParameters, G711Law, G711Parameters, H264Parameters, MediaKind,
+    OpusParameters, ParametersError,
 };
 pub use time::{MediaTime, Timescale, Wallclock};
 pub use track::{Track, TrackId};

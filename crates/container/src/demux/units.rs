@@ -211,7 +211,9 @@ mod tests {
     fn record() -> Vec<u8> {
         crate::parameters::decoder_configuration(match &video().parameters {
             CodecParameters::H264(parameters) => parameters,
-            CodecParameters::Aac(_) | CodecParameters::Opus(_) => unreachable!("the sample is H.264"),
+            CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_) => {
+                unreachable!("the sample is H.264")
+            }
         })
         .unwrap()
         .to_vec()

@@ -31,6 +31,7 @@ impl GroupWriter for FragmentWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac | Codec::Opus => true,
+            Codec::G711 => false,
         }
     }
 
@@ -209,7 +210,7 @@ fn likely_duration(track: &Track) -> u32 {
     let per_second = match &track.parameters {
         CodecParameters::H264(_) => return hz / 30,
         CodecParameters::Aac(parameters) => parameters.sample_rate(),
-        CodecParameters::Opus(_) => return hz / 50,
+        CodecParameters::Opus(_) | CodecParameters::G711(_) => return hz / 50,
     };
     Timescale::new(per_second)
         .map_or(0, |rate| u32::try_from(MediaTime::new(1_024, rate).ticks_in(track.timescale)).unwrap_or(0))

@@ -5,7 +5,8 @@
 
 use bytes::{BufMut, Bytes};
 use media::{
-    CodecParameters, H264Parameters, InitSegment, MediaKind, MuxError, OpusParameters, Timescale, Track,
+    CodecParameters, G711Law, H264Parameters, InitSegment, MediaKind, MuxError, OpusParameters, Timescale,
+    Track,
 };
 
 use super::boxes::{write_box, write_full_box};
@@ -50,7 +51,7 @@ pub(super) fn configuration(parameters: &CodecParameters) -> Result<Bytes, MuxEr
     match parameters {
         CodecParameters::H264(parameters) => decoder_configuration(parameters),
         CodecParameters::Aac(parameters) => Ok(parameters.config().clone()),
-        CodecParameters::Opus(_) => Ok(Bytes::new()),
+        CodecParameters::Opus(_) | CodecParameters::G711(_) => Ok(Bytes::new()),
     }
 }
 
@@ -180,6 +181,14 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
             write_audio_entry(out, b"Opus", parameters.channels(), 48_000, |out| {
                 write_dops(out, *parameters);
             });
+        }
+        // As QuickTime names it; no browser takes it, so `carries` leaves it out.
+        CodecParameters::G711(parameters) => {
+            let name = match parameters.law() {
+                G711Law::Mu => b"ulaw",
+                G711Law::A => b"alaw",
+            };
+            write_audio_entry(out, name, parameters.channels(), parameters.sample_rate(), |_| ());
         }
     }
 }

@@ -72,6 +72,9 @@ impl TransportStreamWriter {
                 self.put_sound(unit, 0xbd, &header[..length], clock, out);
                 Ok(())
             }
+            CodecParameters::G711(_) => {
+                Err(MuxError::UnsupportedCodec { format: "mpegts", codec: Codec::G711.name() })
+            }
         }
     }
 
@@ -124,6 +127,7 @@ impl GroupWriter for TransportStreamWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac | Codec::Opus => true,
+            Codec::G711 => false,
         }
     }
 

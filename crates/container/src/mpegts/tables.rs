@@ -45,12 +45,15 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
     let (stream_type, pid) = match &track.parameters {
         CodecParameters::H264(_) => (0x1b, VIDEO_PID),
         CodecParameters::Aac(_) => (0x0f, AUDIO_PID),
-        CodecParameters::Opus(_) => (0x06, AUDIO_PID), // private data, named by descriptors
+        // Private data; of Opus named by descriptors, G.711 is not carried.
+        CodecParameters::Opus(_) | CodecParameters::G711(_) => (0x06, AUDIO_PID),
     };
     body.put_u8(stream_type);
     body.put_u16(0xe000 | pid);
     match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::Aac(_) => body.put_u16(0xf000),
+        CodecParameters::H264(_) | CodecParameters::Aac(_) | CodecParameters::G711(_) => {
+            body.put_u16(0xf000);
+        }
         CodecParameters::Opus(parameters) => {
             body.put_u16(0xf000 | 10);
             body.put_slice(b"\x05\x04Opus"); // registration
