@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hub", &["media"]),
     ("encode", &["media", "codec"]),
     ("container", &["media", "codec"]),
+    ("rtp", &["media", "codec"]),
 ];
 
 /// Crates with C code behind them. Their lints are their own, since only so can one file allow what the workspace
