@@ -4,6 +4,7 @@
 
 mod announcement;
 mod password;
+mod sign;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ use crate::app::App;
 use crate::auth::{self, Right, Rights};
 use crate::config::file::Text;
 use crate::config::plan::{self, Plan};
-use crate::config::values::ListenAddress;
+use crate::config::values::{ListenAddress, Span};
 use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
 use crate::net::notify::Notify;
@@ -87,6 +88,23 @@ enum Command {
     },
     /// Ask for a password and print its hash, for [users.NAME] in a configuration
     HashPassword,
+    /// Print a link that lets whoever has it watch one stream for a while; the configuration needs a link_key
+    SignUrl {
+        /// The stream
+        stream: String,
+
+        /// Configuration file (TOML)
+        #[arg(short, long, value_name = "FILE", env = "FIRSTLIGHT_CONFIG")]
+        config: PathBuf,
+
+        /// How long the link is good from now on, as 90s, 12h or 7d
+        #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
+        length: Span,
+
+        /// Where viewers reach the server, as https://cameras.example, instead of the first address it listens on
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
 }
 
 /// Runs the program.
@@ -95,6 +113,9 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Some(Command::Check { file }) => check(file),
         Some(Command::HashPassword) => password::hash(),
+        Some(Command::SignUrl { stream, config, length, server }) => {
+            sign::sign(stream, config, length.0, server.as_deref())
+        }
         None => run(&arguments),
     };
     match result {

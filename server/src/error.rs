@@ -100,6 +100,9 @@ pub enum StartError {
     /// What was typed is no password.
     #[error("{0}")]
     Password(String),
+    /// No link can be signed.
+    #[error("{0}")]
+    Link(String),
     /// The runtime could not be made.
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),

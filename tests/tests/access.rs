@@ -288,3 +288,35 @@ fn nothing_listens_to_others_before_somebody_says_who_may_do_what() {
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
     std::fs::remove_file(&file).expect("it was written");
 }
+
+#[test]
+fn a_link_is_signed_on_the_command_line_with_the_configurations_key_alone() {
+    let config = format!(
+        "[auth]\nlink_key = \"0123456789abcdef0123456789abcdef\"\nanonymous = {{ view = [\"lobby\"] }}\n\
+         [streams.front]\nsource = {SOURCE}\n"
+    );
+    let server = Server::start(&config);
+    let file = server.directory().join("firstlight.toml").to_string_lossy().into_owned();
+    let place = format!("http://{}/", server.address());
+    let sign = |arguments: &[&str]| {
+        let arguments = [&["sign-url", "front", "--config", &file], arguments].concat();
+        let output = Server::refused(&arguments);
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, link) = sign(&["--for", "90s", "--server", &place]);
+    assert_eq!(code, Some(0), "{link}");
+    let path = link.trim().strip_prefix(place.trim_end_matches('/')).expect("it is an address of the server");
+    assert_eq!(get(&server, path, &[("Accept", "text/html")]).status, 200);
+    let (_, query) = path.split_once('?').expect("it has a query");
+    let mut viewer = Viewer::open(&server, &format!("/front/ws?format=fmp4&{query}"));
+    assert!(!viewer.binaries(2).is_empty());
+    assert_eq!(get(&server, "/front/", &[]).status, 401);
+
+    let (code, words) = sign(&["--for", "400d"]);
+    assert!(code == Some(1) && words.contains("a year"), "{words}");
+    let (code, words) = sign(&["--server", "cameras.example"]);
+    assert!(code == Some(1) && words.contains("https://"), "{words}");
+    server.configure("auth = \"open\"\n[streams.front]\n");
+    let (code, words) = sign(&[]);
+    assert!(code == Some(1) && words.contains("no [auth] link_key") && words.contains("openssl"), "{words}");
+}

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use hub::StreamName;
 
 use super::identity::Identity;
 use super::jwt::{Claims, Jwt};
+use super::link;
 use super::password::PasswordHash;
 use super::rights::Rights;
 use super::secret::{self, Digest};
@@ -108,6 +110,12 @@ impl Policy {
         self.admits_more = true;
         let (digest, rights) = (Digest::of(token), Arc::new(rights));
         self.tokens.push(Token { name: name.into(), digest, rights, expires: None });
+    }
+
+    /// The query of a link that lets whoever has it watch a stream until then (Unix seconds); `None` if the configuration has no key, so
+    /// that no server would know it.
+    pub fn sign_link(&self, stream: &StreamName, expires: u64) -> Option<String> {
+        (!self.link_key_is_made).then(|| link::query(&self.link_key, stream, expires))
     }
 
     pub(super) fn holder_of_token(&self, token: &str) -> Option<Holder> {

@@ -25,7 +25,7 @@ impl Announcement<'_> {
     pub(super) fn make(&self) {
         let query = self.token.map(|token| format!("?token={token}")).unwrap_or_default();
         for address in self.addresses {
-            let place = self.place(*address);
+            let place = place(*address, self.token.is_some());
             say(format_args!("firstlight {}: open http://{place}/{query}", env!("CARGO_PKG_VERSION")));
             for name in self.names {
                 say(format_args!("  {name}: http://{place}/{name}/{query}"));
@@ -45,19 +45,19 @@ impl Announcement<'_> {
             ));
         }
     }
+}
 
-    /// Host and port as other machines write them.
-    fn place(&self, address: SocketAddr) -> String {
-        if !address.ip().is_unspecified() {
-            return address.to_string();
-        }
-        // A phone that reads an address from a code knows no names of this network.
-        let host = match (self.token, outward()) {
-            (Some(_), Some(own)) => own.to_string(),
-            _ => hostname(),
-        };
-        format!("{host}:{}", address.port())
+/// Host and port as other machines write them; `by_number` for those who know no names of this network, as a phone that reads an address from
+/// a code.
+pub(super) fn place(address: SocketAddr, by_number: bool) -> String {
+    if !address.ip().is_unspecified() {
+        return address.to_string();
     }
+    let host = match outward().filter(|_| by_number) {
+        Some(own) => own.to_string(),
+        None => hostname(),
+    };
+    format!("{host}:{}", address.port())
 }
 
 /// A QR code in block characters, dark on light, as phones expect it, whatever the terminal's colours are.
