@@ -39,13 +39,13 @@ const screen = new IntersectionObserver(
 /** Asks the server, then again in two seconds. */
 async function look() {
   clearTimeout(timer);
-  const [found, server] = await Promise.all([ask("streams"), ask("server")]);
+  const [found, server, who] = await Promise.all([ask("streams"), ask("server"), ask("session")]);
   if (Array.isArray(found)) {
     streams = found;
     show(found);
   }
   away(!Array.isArray(found));
-  if (server) about(server);
+  if (server && who) about(server, who);
   clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(look, found ? 2000 : 1000);
 }
@@ -132,12 +132,15 @@ function away(gone) {
   if (byId("away").textContent === "") byId("away").textContent = "The server does not answer. Trying again every second.";
 }
 
-/** @param {{ name: string, version: string, uptime_s: number, keeps_streams: boolean, you: { may_add: boolean } }} server */
-function about({ name, version, uptime_s, keeps_streams, you }) {
-  mayAdd = you.may_add;
+/**
+ * @param {{ name: string, version: string, uptime_s: number, keeps_streams: boolean }} server
+ * @param {{ may_add: boolean }} who
+ */
+function about({ name, version, uptime_s, keeps_streams }, { may_add }) {
+  mayAdd = may_add;
   showEmptiness();
   keepsStreams = keeps_streams;
-  byId("add").hidden = byId("empty-add").hidden = !you.may_add;
+  byId("add").hidden = byId("empty-add").hidden = !may_add;
   const all = streams ?? [];
   const live = all.filter((stream) => stream.state === "live").length;
   const cameras = all.length === 1 ? "1 camera" : `${all.length} cameras`;

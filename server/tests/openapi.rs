@@ -32,4 +32,8 @@ async fn every_route_of_the_api_is_described_and_every_description_is_a_route() 
         })
         .collect();
     assert_eq!(described, routes);
+    let text = description.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(description.pointer(reference).is_some(), "{reference} is not there");
+    }
 }

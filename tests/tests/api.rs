@@ -465,3 +465,97 @@ fn rights_on_some_streams_are_no_rights_on_others() {
         + &ask("admin", "GET", "/api/v1/server", &Value::Null).body;
     assert!(!secrets.contains("0123456789"));
 }
+
+#[test]
+fn a_stream_is_made_from_another_by_the_api_and_is_there_after_a_restart() {
+    let mut server = Server::start(&format!("[streams.front]\nsource = {SMALL}\n"));
+    let source = json!({ "from": "front", "video": { "width": 32 }, "audio": false });
+    let made = server.send("POST", "/api/v1/streams", &json!({ "name": "small", "source": source }));
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(server.stream("small")["made_from"], "front");
+    let width =
+        |path: &str| Viewer::open(&server, path).control("configuration")["tracks"][0]["width"].clone();
+    assert_eq!(width("/small/ws?format=webcodecs"), 32);
+    let wider = json!({ "source": { "from": "front", "video": { "width": 48 } } });
+    assert_eq!(server.send("PATCH", "/api/v1/streams/small", &wider).status, 200);
+    assert_eq!(width("/small/ws?format=webcodecs"), 48);
+    let smaller = json!({ "source": "from:small" });
+    assert_eq!(server.send("PUT", "/api/v1/streams/smaller", &smaller).status, 201);
+
+    for (name, source, words) in [
+        ("small", "from:smaller", "it is made from itself: small from smaller from small"),
+        ("new", "from:new", "a stream cannot be made from itself"),
+        ("new", "from:nobody", "there is no stream named nobody"),
+    ] {
+        let refused = server.send("PUT", &format!("/api/v1/streams/{name}"), &json!({ "source": source }));
+        let told = problem(&refused, 422);
+        assert!(told.contains(words), "{told}");
+        assert_eq!(parsed(&refused)["errors"][0]["key"], "source", "{}", refused.body);
+    }
+    let filled = json!({ "filler": "from:waits" });
+    problem(&server.send("PUT", "/api/v1/streams/waits", &filled), 422);
+
+    server.kill();
+    server.start_again();
+    assert_eq!(names(&server), ["front", "small", "smaller"]);
+    assert_eq!(
+        (&server.stream("small")["made_from"], &server.stream("smaller")["made_from"]),
+        (&json!("front"), &json!("small"))
+    );
+    assert_eq!(delete(&server, "/api/v1/streams/smaller").status, 204);
+    // Its origin goes: it says so.
+    assert_eq!(server.send("PUT", "/api/v1/streams/origin", &json!({ "source": small() })).status, 201);
+    assert_eq!(server.send("PUT", "/api/v1/streams/made", &json!({ "source": "from:origin" })).status, 201);
+    let mut viewer = Viewer::open(&server, "/made/ws?format=fmp4");
+    viewer.message();
+    assert_eq!(delete(&server, "/api/v1/streams/origin").status, 204);
+    assert!(server.await_reason("made").contains("origin"), "{}", server.stream("made"));
+}
+
+#[test]
+fn nobody_gets_a_stream_to_see_made_from_one_they_may_not_see() {
+    let server = Server::start(&format!(
+        "[tokens.admin]\ntoken = \"admin-0123456789\"\nrights = {{ admin = [\"*\"] }}\n\
+         [tokens.guest]\ntoken = \"guest-0123456789\"\nrights = {{ admin = [\"guest/*\"], view = [\"lobby\"] }}\n\
+         [streams.secret]\nsource = {SMALL}\n[streams.lobby]\nsource = {SMALL}\n"
+    ));
+    let put = |who: &str, name: &str, body: Value| {
+        let bearer = format!("Bearer {who}-0123456789");
+        let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+        let path = format!("/api/v1/streams/{name}");
+        http::request(server.address(), "PUT", &path, &headers, body.to_string().as_bytes())
+    };
+    let hidden = problem(&put("guest", "guest/a", json!({ "source": "from:secret" })), 403);
+    let missing = problem(&put("guest", "guest/a", json!({ "source": "from:nobody" })), 403);
+    assert_eq!(hidden, missing.replace("nobody", "secret"), "whether there is one is not told");
+    problem(&put("guest", "guest/a", json!({ "filler": { "from": "secret" } })), 403);
+    assert_eq!(put("guest", "guest/a", json!({ "source": "from:lobby" })).status, 201);
+    // What somebody else made for them may be slowed, and not be made to show more.
+    let made = |width: u32, linger: &str| json!({ "source": { "from": "secret", "video": { "width": width } }, "linger": linger });
+    assert_eq!(put("admin", "guest/b", made(32, "1s")).status, 201);
+    let slowed = put("guest", "guest/b", made(32, "2s"));
+    assert_eq!((slowed.status, &parsed(&slowed)["made_from"]), (200, &Value::Null), "{}", slowed.body);
+    problem(&put("guest", "guest/b", made(64, "2s")), 403);
+}
+
+#[test]
+fn a_stream_that_waits_has_a_filler_and_a_rule_for_second_publishers() {
+    let server = Server::start("");
+    let body = json!({ "filler": small(), "on_second_publisher": "take_over" });
+    assert_eq!(server.send("PUT", "/api/v1/streams/guest", &body).status, 201);
+    Viewer::open(&server, "/guest/ws?format=fmp4").message();
+    assert_eq!(server.state("guest"), "waiting");
+    for (body, key) in [
+        (json!({ "on_second_publisher": "fight" }), "on_second_publisher"),
+        (json!({ "on_second_publisher": "refuse", "source": "test" }), "on_second_publisher"),
+        (json!({ "filler": "gopher://x" }), "filler"),
+    ] {
+        let refused = server.send("PUT", "/api/v1/streams/guest", &body);
+        problem(&refused, 422);
+        assert_eq!(parsed(&refused)["errors"][0]["key"], key, "{body}: {}", refused.body);
+    }
+    for filler in [json!("exec:touch owned"), json!("file:/etc/passwd"), json!({ "exec": {}, "test": {} })] {
+        let refused = server.send("PUT", "/api/v1/streams/guest", &json!({ "filler": filler }));
+        assert!([403, 422].contains(&refused.status), "{filler}: {}", refused.body);
+    }
+}

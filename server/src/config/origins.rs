@@ -6,25 +6,33 @@ use hub::StreamName;
 
 use super::plan::StreamPlan;
 
-/// What is wrong with streams' origins, by stream: one that does not exist, or that is made from the stream itself.
-pub fn wrong_origins(streams: &[StreamPlan]) -> Vec<(StreamName, String)> {
-    let made_from = streams
-        .iter()
-        .map(|stream| (&stream.name, stream.source.as_ref().and_then(|s| s.origin())))
-        .collect();
-    streams
-        .iter()
-        .filter_map(|stream| Some((stream.name.clone(), wrong(&stream.name, &made_from)?)))
-        .collect()
+/// What is wrong with a stream's origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WrongOrigin {
+    /// It does not exist.
+    #[error("there is no stream named {0} to make it from")]
+    Missing(StreamName),
+    /// It is made from the stream itself.
+    #[error("{0}")]
+    Circle(String),
 }
 
-fn wrong(name: &StreamName, made_from: &BTreeMap<&StreamName, Option<&StreamName>>) -> Option<String> {
+/// What is wrong with streams' origins, by stream.
+pub fn wrong_origins<'s>(
+    streams: impl IntoIterator<Item = &'s StreamPlan>,
+) -> Vec<(&'s StreamName, WrongOrigin)> {
+    let made_from: BTreeMap<_, _> =
+        streams.into_iter().map(|stream| (&stream.name, stream.origins().next())).collect();
+    made_from.keys().filter_map(|name| Some((*name, wrong(name, &made_from)?))).collect()
+}
+
+fn wrong(name: &StreamName, made_from: &BTreeMap<&StreamName, Option<&StreamName>>) -> Option<WrongOrigin> {
     let origin = made_from.get(name).copied().flatten()?;
     if origin == name {
-        return Some("a stream cannot be made from itself".to_owned());
+        return Some(WrongOrigin::Circle("a stream cannot be made from itself".to_owned()));
     }
     if !made_from.contains_key(origin) {
-        return Some(format!("there is no stream named {origin} to make it from"));
+        return Some(WrongOrigin::Missing(origin.clone()));
     }
     let mut way = vec![name];
     let mut at = origin;
@@ -33,7 +41,8 @@ fn wrong(name: &StreamName, made_from: &BTreeMap<&StreamName, Option<&StreamName
         match made_from.get(at).copied().flatten() {
             Some(next) if next == name => {
                 let names: Vec<&str> = way.iter().map(|name| name.as_str()).collect();
-                return Some(format!("it is made from itself: {} from {name}", names.join(" from ")));
+                let circle = format!("it is made from itself: {} from {name}", names.join(" from "));
+                return Some(WrongOrigin::Circle(circle));
             }
             // A loop that this stream is not part of, whose members say so.
             Some(next) if way.contains(&next) => return None,
@@ -50,7 +59,8 @@ mod tests {
     fn problem(name: &str, made_from: &[(&str, Option<&str>)]) -> Option<String> {
         let of = |text: &str| StreamName::new(text).unwrap();
         let names: Vec<_> = made_from.iter().map(|(name, origin)| (of(name), origin.map(of))).collect();
-        wrong(&of(name), &names.iter().map(|(name, origin)| (name, origin.as_ref())).collect())
+        let names = names.iter().map(|(name, origin)| (name, origin.as_ref())).collect();
+        wrong(&of(name), &names).map(|wrong| wrong.to_string())
     }
 
     #[test]

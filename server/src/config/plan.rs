@@ -70,6 +70,13 @@ pub struct StreamPlan {
     pub filler: Option<Arc<dyn Source>>,
 }
 
+impl StreamPlan {
+    /// The streams that it is made from: by its source, or by its filler.
+    pub fn origins(&self) -> impl Iterator<Item = &StreamName> {
+        [&self.source, &self.filler].into_iter().flatten().filter_map(|source| source.origin())
+    }
+}
+
 impl Plan {
     /// Refuses to be reached from other machines if nobody has said who may do what.
     ///
@@ -162,7 +169,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
     if errors.is_empty() {
         for (name, wrong) in wrong_origins(&planned) {
             let place = places.iter().find(|(written, _)| written == name.as_str());
-            errors.extend(place.map(|(_, section)| section.error(wrong)));
+            errors.extend(place.map(|(_, section)| section.error(wrong.to_string())));
         }
     }
     let mut serve = Vec::new();

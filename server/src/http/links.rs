@@ -12,7 +12,7 @@ use hub::StreamName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::problem::Refusal;
 use super::refusal::problem;
 use crate::auth::{Guard, Right};
 use crate::endpoint::{Context, Route, StreamOf};
@@ -46,7 +46,7 @@ pub(super) fn routes(context: &Context) -> Vec<Route> {
 
 #[utoipa::path(post, path = "/api/v1/sign/{name}", operation_id = "signLink", tag = "streams", summary = "A link that lets watch",
     params(("name" = String, Path, description = "A stream's name; it may have slashes")), request_body = Wish,
-    responses((status = 200, body = Signed), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Signed), Refusal))]
 pub(super) async fn sign(
     State(guard): State<Arc<Guard>>,
     Path(name): Path<String>,

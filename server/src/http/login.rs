@@ -15,9 +15,9 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::problem::Refusal;
 use super::{caller, refusal};
-use crate::auth::{self, Access, Credential, Disbelief, Guard, Identity, MAX_PASSWORD, Rights};
+use crate::auth::{self, Access, Credential, Disbelief, Guard, Identity, MAX_PASSWORD, Right, Rights};
 use crate::endpoint::{Context, Route};
 
 /// What the login page sends.
@@ -37,6 +37,10 @@ struct Session<'i> {
     open: bool,
     /// Whether they can log out: it is by a cookie that they are known.
     session: bool,
+    /// Whether they may change the server itself.
+    admin: bool,
+    /// Whether there is any stream they may make.
+    may_add: bool,
     /// What they may do; null if everything.
     #[schema(value_type = Option<Object>)]
     rights: Option<&'i Rights>,
@@ -120,7 +124,7 @@ async fn logout(
 }
 
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "getSession", tag = "server", summary = "Who you are",
-    responses((status = 200, body = Session), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Session), Refusal))]
 pub(super) async fn session(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response<Body> {
     let session = identity.name().is_some() && auth::session_of(&headers).is_some();
     answer(&identity, session)
@@ -128,7 +132,14 @@ pub(super) async fn session(Extension(identity): Extension<Identity>, headers: H
 
 fn answer(identity: &Identity, session: bool) -> Response<Body> {
     let user = identity.name().map(|name| &**name);
-    let body = Session { user, open: identity.is_everybody(), session, rights: identity.rights() };
+    let body = Session {
+        user,
+        open: identity.is_everybody(),
+        session,
+        admin: identity.is_admin(),
+        may_add: identity.may_any(Right::Admin),
+        rights: identity.rights(),
+    };
     ([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response()
 }
 

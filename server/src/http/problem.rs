@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::error::ConfigError;
 use crate::roster::Refused;
@@ -38,6 +38,48 @@ pub struct WrongKey {
     /// File and line, where it stands in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<String>,
+}
+
+/// What any answer may be instead, for the description.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code)] // for the description only
+pub(super) enum Refusal {
+    /// A refusal, in words
+    #[response(status = "default", content_type = "application/problem+json")]
+    Any(Problem),
+}
+
+/// Refusals of what is asked of one thing by its name.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code)] // as above
+pub(super) enum Unknown {
+    /// There is none, or none that you may see
+    #[response(status = 404, content_type = "application/problem+json")]
+    Missing(Problem),
+}
+
+/// Refusals of a change of a stream that there may be already.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code)] // as above
+pub(super) enum Unchangeable {
+    /// It is defined in the configuration, or the name is taken
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// It was changed since its ETag was read
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(Problem),
+}
+
+/// Refusals of a stream's definition.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code)] // as above
+pub(super) enum Undefinable {
+    /// No right, or a source that only the configuration may have, or one made from a stream that you may not see
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// The definition is wrong
+    #[response(status = 422, content_type = "application/problem+json")]
+    Wrong(Problem),
 }
 
 /// The media type of a problem.

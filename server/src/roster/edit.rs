@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use hub::StreamName;
 
-use super::judge::judge;
+use super::judge::{judge, may_be_made};
 use super::{Refused, tag};
+use crate::auth::Identity;
 use crate::config::plan::StreamPlan;
 use crate::endpoint::Endpoint;
 
@@ -68,7 +69,7 @@ impl Edit {
         }
     }
 
-    /// The set of the API's streams after this change.
+    /// The set of the API's streams after this change by somebody whose right to change the stream is known.
     ///
     /// # Errors
     /// [`Refused`], and nothing changes.
@@ -77,25 +78,26 @@ impl Edit {
         fixed: &Plans,
         kept: &Plans,
         endpoints: &[&dyn Endpoint],
+        by: &Identity,
     ) -> Result<Plans, Refused> {
         let mut new = kept.clone();
-        match self {
+        let made = match self {
             Self::Create { name, definition } => {
                 if let Some(known) = fixed.get(&name).or_else(|| kept.get(&name)) {
                     return Err(Refused::Exists { name, place: known.place.clone() });
                 }
                 let plan = judge(&name, &definition, endpoints)?;
-                new.insert(name, plan);
+                Some((plan, None))
             }
             Self::Put { name, definition, tag: expected } => {
                 unfixed(&name, fixed)?;
                 let plan = judge(&name, &definition, endpoints)?;
                 expect(&name, kept.get(&name), expected)?;
-                new.insert(name, plan);
+                Some((plan, kept.get(&name)))
             }
             Self::Patch { name, keys, rename, tag: expected } => {
                 unfixed(&name, fixed)?;
-                let Some(known) = new.remove(&name) else { return Err(Refused::Missing(name)) };
+                let Some(known) = kept.get(&name) else { return Err(Refused::Missing(name)) };
                 let mut definition = known.definition.clone();
                 for (key, value) in keys {
                     match value {
@@ -104,17 +106,28 @@ impl Edit {
                     }
                 }
                 let plan = judge(rename.as_ref().unwrap_or(&name), &definition, endpoints)?;
-                expect(&name, Some(&known), expected)?;
+                expect(&name, Some(known), expected)?;
+                new.remove(&name);
                 let name = rename.unwrap_or(name);
                 if let Some(other) = fixed.get(&name).or_else(|| new.get(&name)) {
                     return Err(Refused::Exists { name, place: other.place.clone() });
                 }
-                new.insert(name, plan);
+                Some((plan, Some(known)))
             }
             Self::Remove { name, tag: expected } => {
                 unfixed(&name, fixed)?;
                 let Some(known) = new.remove(&name) else { return Err(Refused::Missing(name)) };
                 expect(&name, Some(&known), expected)?;
+                None
+            }
+        };
+        if let Some((plan, before)) = made {
+            let name = plan.name.clone();
+            new.insert(name.clone(), plan);
+            let mut all = new.clone();
+            all.extend(fixed.clone());
+            if let Some(plan) = all.get(&name) {
+                may_be_made(plan, before, &all, by)?;
             }
         }
         if new.len() > MAX_STREAMS && new.len() > kept.len() {

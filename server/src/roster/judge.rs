@@ -2,20 +2,26 @@
 //!
 //! Invariant: nothing that comes through here names a program, or a path of this machine: whoever may change streams may not therefore run
 //! commands or read files. So both the keys and the sources are those listed as harmless, and all others are refused. The file in
-//! which the API's streams are kept is judged the same.
+//! which the API's streams are kept is judged the same. And nobody gets a stream to see made from one that they may not see
+//! ([`may_be_made`]).
 //!
 //! What the values mean is `config::plan`'s, for the API as for the configuration.
 
 use hub::StreamName;
 
 use super::Refused;
+use super::edit::Plans;
+use crate::auth::{Identity, Right};
 use crate::config::file::Text;
+use crate::config::origins::wrong_origins;
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
 
 /// Keys of a stream that the API may set.
-const KEYS: [&str; 3] = ["source", "linger", "on_demand"];
+const KEYS: [&str; 5] = ["source", "linger", "on_demand", "on_second_publisher", "filler"];
+/// Those of them that name a source.
+const SOURCES: [&str; 2] = ["source", "filler"];
 
 /// Judges a definition from the API.
 ///
@@ -43,7 +49,7 @@ pub(super) fn judge(
         let errors = errors.into_iter().map(|e| ConfigError { line: None, key: own(&e.key), ..e });
         return Err(Refused::Wrong(errors.collect()));
     }
-    if definition.get("source").is_some_and(|source| plan::endpoint_of(source, endpoints).is_none()) {
+    if sources(definition).any(|source| plan::endpoint_of(source, endpoints).is_none()) {
         return Err(Refused::Forbidden(
             "a source of this kind comes from the configuration file alone".to_owned(),
         ));
@@ -58,10 +64,10 @@ pub(super) fn judge(
 /// # Errors
 /// As [`judge`].
 pub(super) fn allowed(definition: &toml::Table, endpoints: &[&dyn Endpoint]) -> Result<(), Refused> {
-    if let Some(source) = definition.get("source")
-        && let Some(endpoint) = plan::endpoint_of(source, endpoints)
-        && !endpoint.is_open_to_api()
-    {
+    let closed = sources(definition)
+        .filter_map(|source| plan::endpoint_of(source, endpoints))
+        .find(|endpoint| !endpoint.is_open_to_api());
+    if let Some(endpoint) = closed {
         let name = endpoint.name();
         let open =
             endpoints.iter().filter(|e| e.is_open_to_api()).map(|e| e.name()).collect::<Vec<_>>().join(", ");
@@ -79,6 +85,39 @@ pub(super) fn allowed(definition: &toml::Table, endpoints: &[&dyn Endpoint]) -> 
         })
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(Refused::Wrong(errors)) }
+}
+
+fn sources(definition: &toml::Table) -> impl Iterator<Item = &toml::Value> {
+    SOURCES.iter().filter_map(|key| definition.get(*key))
+}
+
+/// Whether somebody may have a stream made from what it is made from, and whether that can be: it must be there, and not be made from
+/// the stream itself. `before` is what the stream was, `all` all that there would be.
+///
+/// # Errors
+/// [`Refused::Forbidden`] if they may not see its origin, whether there is one or not; [`Refused::Wrong`] if it cannot be.
+pub(super) fn may_be_made(
+    plan: &StreamPlan,
+    before: Option<&StreamPlan>,
+    all: &Plans,
+    by: &Identity,
+) -> Result<(), Refused> {
+    let Some(origin) = plan.origins().next() else { return Ok(()) };
+    let same = |key| before.is_some_and(|before| before.definition.get(key) == plan.definition.get(key));
+    // Whoever may change a stream that somebody else made from one hidden from them may change all but what it shows of that one.
+    if !SOURCES.iter().all(|key| same(*key)) && !by.may(Right::View, origin) {
+        return Err(Refused::Forbidden(format!(
+            "a stream cannot be made from {origin}: you may not see a stream of that name"
+        )));
+    }
+    match wrong_origins(all.values()).into_iter().find(|(name, _)| **name == plan.name) {
+        Some((_, wrong)) => {
+            let key = if plan.source.is_some() { "source" } else { "filler" };
+            let (origin, key) = (ORIGIN.to_owned(), key.to_owned());
+            Err(Refused::Wrong(vec![ConfigError { origin, line: None, key, message: wrong.to_string() }]))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Where a stream of the API is defined, for people.

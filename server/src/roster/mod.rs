@@ -28,7 +28,7 @@ pub use self::difference::{Change, Definitions, difference};
 pub use self::edit::Edit;
 use self::edit::Plans;
 pub use self::refused::Refused;
-use crate::auth::Guard;
+use crate::auth::{Guard, Identity};
 use crate::config::file::Text;
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
@@ -135,17 +135,17 @@ impl Roster {
     ///
     /// # Errors
     /// [`Refused`], as [`Roster::change`] would.
-    pub fn judge(&self, edit: Edit) -> Result<(), Refused> {
-        self.outcome(edit).map(drop)
+    pub fn judge(&self, edit: Edit, by: &Identity) -> Result<(), Refused> {
+        self.outcome(edit, by).map(drop)
     }
 
     /// Makes one change of the API's streams, whole: on the disk, and running. It is made even if nobody waits for the answer any more.
     ///
     /// # Errors
     /// [`Refused`], and nothing has changed.
-    pub async fn change(self: &Arc<Self>, edit: Edit) -> Result<(), Refused> {
-        let roster = Arc::clone(self);
-        self.in_turn(async move { roster.make(edit).await }).await
+    pub async fn change(self: &Arc<Self>, edit: Edit, by: &Identity) -> Result<(), Refused> {
+        let (roster, by) = (Arc::clone(self), by.clone());
+        self.in_turn(async move { roster.make(edit, &by).await }).await
     }
 
     /// Reads the configuration again: its streams become those that run, its users and tokens those that are known.
@@ -175,18 +175,18 @@ impl Roster {
     }
 
     /// The API's streams and the fixed ones after a change.
-    fn outcome(&self, edit: Edit) -> Result<(Plans, Plans), Refused> {
+    fn outcome(&self, edit: Edit, by: &Identity) -> Result<(Plans, Plans), Refused> {
         let state = self.lock();
         let name = edit.name();
         if !state.running.contains_key(name) && self.cameras.get(name.as_str()).is_some() {
             let place = "the program, which makes it from another one".to_owned();
             return Err(Refused::Exists { name: name.clone(), place });
         }
-        Ok((edit.apply(&state.fixed, &state.kept, self.endpoints)?, state.fixed.clone()))
+        Ok((edit.apply(&state.fixed, &state.kept, self.endpoints, by)?, state.fixed.clone()))
     }
 
-    async fn make(&self, edit: Edit) -> Result<(), Refused> {
-        let (new, fixed) = self.outcome(edit)?;
+    async fn make(&self, edit: Edit, by: &Identity) -> Result<(), Refused> {
+        let (new, fixed) = self.outcome(edit, by)?;
         if let Some(file) = self.home.streams_file.clone() {
             let definitions = definitions(&new);
             let place = file.display().to_string();

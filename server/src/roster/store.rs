@@ -15,6 +15,7 @@ use tracing::{error, warn};
 
 use super::judge::allowed;
 use crate::config::file::Text;
+use crate::config::origins::{WrongOrigin, wrong_origins};
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
 use crate::telemetry::unix_micros;
@@ -54,6 +55,16 @@ pub(super) fn load(path: &Path, endpoints: &[&dyn Endpoint]) -> BTreeMap<StreamN
             error!(%error, "the streams of the API cannot be read");
             damaged = true;
         }
+    }
+    let circles = wrong_origins(kept.values()).into_iter().filter_map(|(name, wrong)| match wrong {
+        // It may be in the configuration, or come back.
+        WrongOrigin::Missing(_) => None,
+        WrongOrigin::Circle(words) => Some((name.clone(), words)),
+    });
+    for (name, words) in circles.collect::<Vec<_>>() {
+        error!(stream = %name, words, "a stream of the API is left out");
+        kept.remove(&name);
+        damaged = true;
     }
     if damaged {
         set_aside(path);

@@ -83,6 +83,11 @@ impl Endpoint for Derived {
         ]
     }
 
+    /// What it is made from is a stream, and `roster::judge` asks whether whoever makes it may see that one.
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
         let place = spec.clone();
         let spec = match spec.as_str() {

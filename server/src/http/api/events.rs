@@ -27,7 +27,7 @@ use super::stream::reason;
 use super::{Api, answer};
 use crate::auth::{Identity, Right};
 use crate::endpoint::Context;
-use crate::http::problem::Problem;
+use crate::http::problem::Refusal;
 use crate::supervise::cameras::Cameras;
 
 /// How often the streams are looked at.
@@ -105,7 +105,7 @@ fn picture(cameras: &Cameras) -> Picture {
 
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "followEvents", tag = "streams",
     summary = "What happens to the streams you may see, as server-sent events: `streams` (all, first), `stream` (new or changed), `removed`",
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, content_type = "text/event-stream", body = String), Refusal))]
 pub(super) async fn follow(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,

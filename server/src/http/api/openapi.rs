@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use super::{events, server, streams, viewers};
+use crate::http::problem::Problem;
 use crate::http::{links, login};
 
 /// The description. A test holds it against the route table.
@@ -31,7 +32,7 @@ use crate::http::{links, login};
         streams::change,
         streams::remove,
     ),
-    components(schemas(events::StreamEvent))
+    components(schemas(events::StreamEvent, Problem))
 )]
 pub struct Description;
 

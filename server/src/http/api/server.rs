@@ -1,19 +1,18 @@
-//! The server itself: what it is, who asks, and its configuration read again.
+//! The server itself: what it is, and its configuration read again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::limits_info::LimitsInfo;
 use super::{Api, answer};
-use crate::auth::{Identity, Right};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Refusal};
 use crate::roster::Change;
 use crate::telemetry::unix_micros;
 
@@ -30,18 +29,6 @@ pub(super) struct ServerInfo {
     limits: LimitsInfo,
     /// Whether streams made by the API are there after a restart.
     keeps_streams: bool,
-    you: You,
-}
-
-/// Who asks.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct You {
-    /// The name of the user or token; null where nobody is asked who they are.
-    user: Option<String>,
-    /// Whether they may change the server itself.
-    admin: bool,
-    /// Whether there is any stream they may make.
-    may_add: bool,
 }
 
 /// What a reload has done.
@@ -58,12 +45,8 @@ pub(super) struct ReloadInfo {
 }
 
 #[utoipa::path(get, path = "/api/v1/server", operation_id = "getServer", tag = "server", summary = "What the server is",
-    responses((status = 200, body = ServerInfo), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn show(
-    State(api): State<Arc<Api>>,
-    Extension(identity): Extension<Identity>,
-    headers: HeaderMap,
-) -> Response {
+    responses((status = 200, body = ServerInfo), Refusal))]
+pub(super) async fn show(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let info = ServerInfo {
         name: "firstlight",
         version: env!("CARGO_PKG_VERSION"),
@@ -72,11 +55,6 @@ pub(super) async fn show(
         tasks: api.context.tasks.living().into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         limits: LimitsInfo::of(&api.context),
         keeps_streams: api.roster.keeps(),
-        you: You {
-            user: identity.name().map(|name| name.to_string()),
-            admin: identity.is_admin(),
-            may_add: identity.may_any(Right::Admin),
-        },
     };
     answer(&api, &headers, Json(info))
 }
@@ -86,7 +64,7 @@ pub(super) async fn show(
     responses((status = 200, body = ReloadInfo),
         (status = 409, description = "There is no configuration file", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The file is wrong; nothing was changed", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Refusal))]
 pub(super) async fn reload(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
     let reloaded = api.roster.reload().await?;
     let mut info = ReloadInfo {

@@ -27,7 +27,7 @@ pub(super) struct StreamInfo {
     fps: f64,
     /// What fills it; null if it waits for a publisher.
     source: Option<String>,
-    /// The stream that it is made from, if it is made from one.
+    /// The stream that it is made from, if it is made from one that you may see.
     made_from: Option<String>,
     /// How often the source was started.
     starts: u64,
@@ -108,6 +108,7 @@ impl StreamInfo {
             .packagings
             .iter()
             .map(|p| PackagingInfo { format: p.key.as_str().to_owned(), viewers: p.readers });
+        let made_from = camera.made_from().filter(|origin| identity.may(Right::View, origin));
         let demand = *camera.demand().borrow();
         let defined = api.roster.defined(snapshot.name.as_str());
         let by_api = defined.as_ref().is_some_and(|defined| defined.by_api);
@@ -127,7 +128,7 @@ impl StreamInfo {
             bitrate: rates.bits_per_second as u64,
             fps: (rates.pictures_per_second * 10.0).round() / 10.0,
             source: camera.label().map(str::to_owned),
-            made_from: camera.made_from().map(|name| name.to_string()),
+            made_from: made_from.map(|name| name.to_string()),
             starts: camera.starts(),
             skipped: snapshot.skipped,
             tracks: tracks.collect(),

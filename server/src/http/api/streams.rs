@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::stream::StreamInfo;
 use super::{Api, answer, body};
 use crate::auth::{Identity, Right};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Refusal, Unchangeable, Undefinable, Unknown};
 use crate::roster::Edit;
 
 /// How a stream is defined: the keys of `[streams.NAME]` in the configuration.
@@ -36,6 +36,22 @@ pub(super) struct Definition {
     /// Whether the source runs only while somebody watches.
     #[schema(required = false)]
     on_demand: Option<bool>,
+    /// Without a source: what becomes of somebody who comes to publish while another does.
+    #[schema(required = false)]
+    on_second_publisher: Option<SecondPublisher>,
+    /// Without a source: what plays while somebody watches and nobody publishes; written as a source.
+    #[schema(required = false)]
+    filler: Option<SourceSpec>,
+}
+
+/// What becomes of a second publisher.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SecondPublisher {
+    /// They are turned away.
+    Refuse,
+    /// The first one has to go.
+    TakeOver,
 }
 
 /// A source.
@@ -43,9 +59,9 @@ pub(super) struct Definition {
 #[serde(untagged)]
 #[allow(dead_code)] // as above
 pub(super) enum SourceSpec {
-    /// An address, as `test`, `tcp://HOST:PORT` or `udp://:PORT`.
+    /// An address, as `test`, `tcp://HOST:PORT`, `udp://:PORT`, or `from:NAME` for one made from another stream.
     Address(String),
-    /// An object with one member, as `{ "test": { "width": 640 } }`.
+    /// An object with one member, as `{ "test": { "width": 640 } }`, or `{ "from": "front", "video": { "width": 640 } }`.
     Table(std::collections::BTreeMap<String, Value>),
 }
 
@@ -66,6 +82,12 @@ pub(super) struct NewStream {
     /// As in a definition.
     #[schema(required = false)]
     on_demand: Option<bool>,
+    /// As in a definition.
+    #[schema(required = false)]
+    on_second_publisher: Option<SecondPublisher>,
+    /// As in a definition.
+    #[schema(required = false)]
+    filler: Option<SourceSpec>,
 }
 
 /// How a stream is to be made.
@@ -87,10 +109,8 @@ pub(super) struct ChangedStream {
     kept: bool,
 }
 
-const MISSING: &str = "No such stream";
-
 #[utoipa::path(get, path = "/api/v1/streams", operation_id = "listStreams", tag = "streams", summary = "All streams that you may see, by name",
-    responses((status = 200, body = [StreamInfo]), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = [StreamInfo]), Refusal))]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -105,8 +125,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/v1/streams/{name}", operation_id = "getStream", tag = "streams", summary = "One stream",
     params(("name" = String, Path, description = "Its name, slashes and all")),
     responses((status = 200, body = StreamInfo, headers(("ETag" = String, description = "Changes with the stream's definition"))),
-        (status = 404, description = MISSING, body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Unknown, Refusal))]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -121,10 +140,8 @@ pub(super) async fn show(
 
 #[utoipa::path(post, path = "/api/v1/streams", operation_id = "createStream", tag = "streams", summary = "Make a stream", params(How), request_body = NewStream,
     responses((status = 204, description = "It would be made"), (status = 201, body = ChangedStream, headers(("Location" = String, description = "Its address in the API"))),
-        (status = 403, description = "A source that only the configuration may have, or no right", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The definition is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Undefinable, (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        Refusal))]
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -138,10 +155,10 @@ pub(super) async fn create(
     may_change(&identity, &name)?;
     let edit = Edit::Create { name: name.clone(), definition: definition(object)? };
     if how.check {
-        api.roster.judge(edit)?;
+        api.roster.judge(edit, &identity)?;
         return Ok(answer(&api, &headers, StatusCode::NO_CONTENT));
     }
-    api.roster.change(edit).await?;
+    api.roster.change(edit, &identity).await?;
     changed(&api, &identity, &headers, &name, StatusCode::CREATED)
 }
 
@@ -150,11 +167,7 @@ pub(super) async fn create(
         ("If-Match" = Option<String>, Header, description = "The ETag that the stream must have")),
     request_body = Definition,
     responses((status = 200, body = ChangedStream), (status = 201, body = ChangedStream, headers(("Location" = String, description = "Its address in the API"))),
-        (status = 403, description = "A source that only the configuration may have, or no right", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is defined in the configuration", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since its ETag was read", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The definition is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Undefinable, Unchangeable, Refusal))]
 pub(super) async fn replace(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -169,7 +182,7 @@ pub(super) async fn replace(
     }
     let known = api.context.cameras.get(name.as_str()).is_some();
     let edit = Edit::Put { name: name.clone(), definition: definition(object)?, tag: expected(&headers) };
-    api.roster.change(edit).await?;
+    api.roster.change(edit, &identity).await?;
     changed(&api, &identity, &headers, &name, if known { StatusCode::OK } else { StatusCode::CREATED })
 }
 
@@ -179,12 +192,7 @@ pub(super) async fn replace(
         ("If-Match" = Option<String>, Header, description = "The ETag that the stream must have")),
     request_body(content = Definition, content_type = "application/merge-patch+json"),
     responses((status = 200, body = ChangedStream),
-        (status = 403, description = "A source that only the configuration may have, or no right", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = MISSING, body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is defined in the configuration, or the new name is taken", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since its ETag was read", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The definition is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Undefinable, Unknown, Unchangeable, Refusal))]
 pub(super) async fn change(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -204,7 +212,7 @@ pub(super) async fn change(
     });
     let keys = keys.collect::<Result<_, _>>()?;
     let now = rename.clone().unwrap_or_else(|| name.clone());
-    api.roster.change(Edit::Patch { name, keys, rename, tag: expected(&headers) }).await?;
+    api.roster.change(Edit::Patch { name, keys, rename, tag: expected(&headers) }, &identity).await?;
     changed(&api, &identity, &headers, &now, StatusCode::OK)
 }
 
@@ -212,17 +220,15 @@ pub(super) async fn change(
     params(("name" = String, Path, description = "Its name, slashes and all"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the stream must have")),
     responses((status = 204, description = "It is gone"),
-        (status = 404, description = MISSING, body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is defined in the configuration", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since its ETag was read", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Unknown, Unchangeable, Refusal))]
 pub(super) async fn remove(
     State(api): State<Arc<Api>>,
+    Extension(identity): Extension<Identity>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let name = StreamName::new(&name).map_err(|_| missing(&name))?;
-    api.roster.change(Edit::Remove { name, tag: expected(&headers) }).await?;
+    api.roster.change(Edit::Remove { name, tag: expected(&headers) }, &identity).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

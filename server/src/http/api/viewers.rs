@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Api, answer};
 use crate::auth::{Identity, Right};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Refusal, Unknown};
 
 /// Somebody who watches.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +42,7 @@ pub(super) struct Wanted {
 }
 
 #[utoipa::path(get, path = "/api/v1/viewers", operation_id = "listViewers", tag = "viewers", summary = "Who watches", params(Wanted),
-    responses((status = 200, body = [ViewerInfo]), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = [ViewerInfo]), Refusal))]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
@@ -73,8 +73,7 @@ pub(super) async fn list(
 #[utoipa::path(delete, path = "/api/v1/viewers/{id}", operation_id = "dismissViewer", tag = "viewers",
     summary = "End what one viewer watches; nothing keeps them from coming again", params(("id" = u64, Path, description = "The viewer's number")),
     responses((status = 204, description = "They were told to go"),
-        (status = 404, description = "No such viewer", body = Problem, content_type = "application/problem+json"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+        Unknown, Refusal))]
 pub(super) async fn dismiss(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
