@@ -8,22 +8,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::auth::Guard;
 use crate::config::plan::Plan;
+use crate::config::values::ListenAddress;
 use crate::endpoint::Context;
 use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
-use crate::http;
 use crate::http::router::Routes;
+use crate::http::server::Http;
 use crate::metrics::process;
 use crate::net::connections::Connections;
 use crate::net::listen;
 use crate::net::notify::Notify;
 use crate::roster::{Home, Roster};
 use crate::still::Stills;
+use crate::supervise::accept::{self, Protocol};
 use crate::supervise::audience::Audience;
 use crate::supervise::budget::Budget;
 use crate::supervise::cameras::Cameras;
@@ -46,6 +49,15 @@ fn room_for(connections: usize) -> usize {
     room.min(connections)
 }
 
+/// Listens on every address that was meant.
+fn bind(address: &ListenAddress) -> Result<Vec<TcpListener>, StartError> {
+    let listen = |address: &SocketAddr| {
+        let failed = |source: io::Error| StartError::Listen { address: address.to_string(), source };
+        listen::tcp(*address).map_err(failed)
+    };
+    address.0.iter().map(listen).collect()
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct App {
@@ -63,11 +75,18 @@ impl App {
     pub fn start(plan: Plan, home: Home) -> Result<Self, StartError> {
         plan.refuse_exposure()?;
         let mut listeners = Vec::new();
-        for address in plan.http.listen.iter().flat_map(|listen| &listen.0) {
-            let failed = |source: io::Error| StartError::Listen { address: address.to_string(), source };
-            listeners.push(listen::tcp(*address).map_err(failed)?);
+        for listen in &plan.http.listen {
+            listeners.extend(bind(listen)?);
         }
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let mut others = Vec::new();
+        for listen in plan.listen {
+            match bind(&listen.address) {
+                Ok(bound) => others.push((bound, listen)),
+                Err(error) if listen.is_default => warn!(%error, "going on without"),
+                Err(error) => return Err(error),
+            }
+        }
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
         let origins = Arc::new(plan.http.origins);
@@ -101,9 +120,17 @@ impl App {
             let (audience, stop) = (context.audience.clone(), context.stop.clone());
             context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
         }
+        let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.router(), context.clone()));
         for listener in listeners {
-            let serve = http::server::serve(listener, routes.router(), context.clone());
-            context.tasks.spawn("http-listener", serve);
+            let serve = accept::serve(listener, None, Arc::clone(&http), context.clone());
+            context.tasks.spawn("listener", serve);
+        }
+        for (bound, listen) in others {
+            let protocol = (listen.protocol)(&context);
+            for listener in bound {
+                let serve = accept::serve(listener, None, Arc::clone(&protocol), context.clone());
+                context.tasks.spawn("listener", serve);
+            }
         }
         Ok(Self { context, addresses, routes, roster })
     }

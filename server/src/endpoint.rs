@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
 use crate::config::limits::Limits;
+use crate::config::values::ListenAddress;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
 use crate::metrics::Metrics;
 use crate::net::connections::Connections;
 use crate::net::origin::OriginPolicy;
 use crate::still::Stills;
+use crate::supervise::accept::Protocol;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::tasks::Tasks;
@@ -70,6 +72,27 @@ pub trait Endpoint: Sync {
             None => Ok(Box::new(|_| Parts::default())),
         }
     }
+
+    /// Where it listens besides HTTP, by the same section.
+    ///
+    /// # Errors
+    /// [`ConfigError`] saying which key is wrong.
+    fn listen(&self, section: Option<Section<'_>>) -> Result<Vec<Listen>, ConfigError> {
+        let _ = section;
+        Ok(Vec::new())
+    }
+}
+
+/// An address to listen on for a protocol of its own.
+pub struct Listen {
+    /// Where.
+    pub address: ListenAddress,
+    /// Every connection is TLS.
+    pub tls: bool,
+    /// Nobody asked for it: it is the default. If another program has the address, the server starts without, and says so.
+    pub is_default: bool,
+    /// What is spoken there.
+    pub protocol: Box<dyn FnOnce(&Context) -> Arc<dyn Protocol> + Send>,
 }
 
 /// Makes an endpoint's parts once everything is judged good.
@@ -205,6 +228,15 @@ impl fmt::Debug for Parts {
             .field("routes", &self.routes)
             .field("stream_routes", &self.stream_routes)
             .finish()
+    }
+}
+
+impl fmt::Debug for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listen")
+            .field("address", &self.address)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }
 

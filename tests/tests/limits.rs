@@ -35,7 +35,9 @@ fn is_polite(response: &Response, status: u16, says: &str) {
 }
 
 fn refused(server: &Server, reason: &str) -> f64 {
-    let page = Page::parse(&server.get("/metrics").body);
+    // The connection of the request before may not be over yet.
+    let answered = || Some(server.get("/metrics")).filter(|answer| answer.status == 200);
+    let page = Page::parse(&within(Duration::from_secs(5), "there is room to ask", answered).body);
     page.get("firstlight_refused_total", &[("reason", reason)]).expect("each reason is counted")
 }
 

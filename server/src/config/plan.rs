@@ -16,7 +16,7 @@ use super::origins::wrong_origins;
 use super::reserved;
 use super::values::{ListenAddress, Span};
 use crate::auth::{Policy, Sections};
-use crate::endpoint::{Endpoint, Serve, Source};
+use crate::endpoint::{Endpoint, Listen, Serve, Source};
 use crate::error::{ConfigError, StartError};
 use crate::net::origin::OriginPolicy;
 use crate::supervise::seat::SecondPublisher;
@@ -40,6 +40,8 @@ pub struct Plan {
     pub sections: BTreeMap<String, toml::Value>,
     /// What each endpoint serves.
     pub serve: Vec<Serve>,
+    /// Where endpoints listen besides HTTP.
+    pub listen: Vec<Listen>,
 }
 
 /// `[http]`.
@@ -83,7 +85,8 @@ impl Plan {
     /// # Errors
     /// [`StartError::Exposed`], with the ways out.
     pub fn refuse_exposure(&self) -> Result<(), StartError> {
-        let mut addresses = self.http.listen.iter().flat_map(|listen| &listen.0);
+        let of_endpoints = self.listen.iter().map(|listen| &listen.address);
+        let mut addresses = self.http.listen.iter().chain(of_endpoints).flat_map(|listen| &listen.0);
         match addresses.find(|address| !address.ip().to_canonical().is_loopback()) {
             Some(address) if !self.auth.may_be_reached() => {
                 Err(StartError::Exposed { address: address.to_string() })
@@ -172,9 +175,15 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             errors.extend(place.map(|(_, section)| section.error(wrong.to_string())));
         }
     }
-    let mut serve = Vec::new();
+    let (mut serve, mut listen) = (Vec::new(), Vec::new());
     for endpoint in endpoints {
-        keep(endpoint.serve(sections.remove(endpoint.name())), &mut errors, |parts| serve.push(parts));
+        let section = sections.remove(endpoint.name());
+        let before = errors.len();
+        keep(endpoint.serve(section.clone()), &mut errors, |parts| serve.push(parts));
+        // The same section: what is wrong with it is said once.
+        if errors.len() == before {
+            keep(endpoint.listen(section), &mut errors, |mut more| listen.append(&mut more));
+        }
     }
     if http.listen.is_empty() {
         let message = "listen must name at least one address".to_owned();
@@ -198,6 +207,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         streams: planned,
         sections: written,
         serve,
+        listen,
     })
 }
 

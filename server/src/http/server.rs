@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP/1.1 on them.
+//! Serves HTTP/1.1 on connections.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,24 +10,23 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{StatusCode, header, response};
 use axum::response::IntoResponse;
+use futures_core::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
-use tracing::warn;
 
 use super::patience::Patient;
 use crate::endpoint::Context;
 use crate::metrics::Refused;
 use crate::net::connections::Permit;
-use crate::net::listen;
 use crate::net::peer::Peer;
 use crate::net::takeover::Takeover;
-use crate::telemetry::Throttle;
+use crate::net::transport::Transport;
+use crate::supervise::accept::Protocol;
 
 /// A request's head must be there within this time, or the connection is closed (slow-loris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,49 +37,35 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Whoever is turned away may take this long to ask and be told why.
 const REFUSAL: Duration = Duration::from_secs(3);
 
-/// Serves one listener until `stop`.
-pub async fn serve(listener: TcpListener, router: Router, context: Context) {
-    let throttle = Throttle::new(Duration::from_secs(10));
-    let refusals = Throttle::new(Duration::from_secs(10));
-    loop {
-        let accepted = tokio::select! {
-            () = context.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                listen::prepare(&stream);
-                let peer = Peer(peer);
-                match context.connections.admit(peer) {
-                    Ok(permit) => {
-                        let work =
-                            connection(stream, peer, Arc::new(permit), router.clone(), context.clone());
-                        context.tasks.spawn("http-connection", work);
-                    }
-                    Err(why) => {
-                        context.metrics.refused(why);
-                        if let Some(held) = refusals.allow() {
-                            warn!(peer = %peer.0, reason = why.name(), held, "a connection was turned away");
-                        }
-                        if let Some(permit) = context.connections.refuse() {
-                            let words = context.connections.words(why);
-                            context.tasks.spawn("http-refusal", refuse(stream, why, words, permit));
-                        }
-                    }
-                }
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: those who watch go on, newcomers wait.
-                if let Some(held) = throttle.allow() {
-                    warn!(%error, held, "cannot accept connections");
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+/// HTTP on a listening address.
+#[derive(Debug)]
+pub struct Http {
+    router: Router,
+    context: Context,
+}
+
+impl Http {
+    /// Answers by `router`.
+    pub fn new(router: Router, context: Context) -> Self {
+        Self { router, context }
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, permit: Arc<Permit>, router: Router, context: Context) {
+impl Protocol for Http {
+    fn task(&self) -> &'static str {
+        "http-connection"
+    }
+
+    fn serve(&self, stream: Transport, peer: Peer, permit: Permit) -> BoxFuture<'static, ()> {
+        Box::pin(connection(stream, peer, Arc::new(permit), self.router.clone(), self.context.clone()))
+    }
+
+    fn refuse(&self, stream: Transport, why: Refused, words: String) -> BoxFuture<'static, ()> {
+        Box::pin(refuse(stream, why, words))
+    }
+}
+
+async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: Router, context: Context) {
     let Context { stop, metrics, limits, .. } = context;
     let (give, mut given) = mpsc::channel(1);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -140,7 +125,7 @@ fn head_of(head: &response::Parts) -> Vec<u8> {
 }
 
 /// Tells a connection that is not let in why, in answer to whatever it asks.
-async fn refuse(stream: TcpStream, why: Refused, words: String, permit: Permit) {
+async fn refuse(stream: Transport, why: Refused, words: String) {
     let status = match why {
         Refused::ConnectionsOfAddress => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -152,12 +137,12 @@ async fn refuse(stream: TcpStream, why: Refused, words: String, permit: Permit) 
     let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
     // It has been told, or did not ask in time.
     let _ = tokio::time::timeout(REFUSAL, connection).await;
-    drop(permit);
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::net::connections::Connections;
@@ -169,7 +154,7 @@ mod tests {
         for (why, status) in [(Refused::ConnectionsOfAddress, "429"), (Refused::Connections, "503")] {
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let told = refuse(stream, why, connections.words(why), connections.refuse().unwrap());
+            let told = refuse(Transport::Plain(stream), why, connections.words(why));
             let asked = async {
                 client.write_all(b"GET /front/ws HTTP/1.1\r\nHost: cam\r\n\r\n").await.unwrap();
                 let mut answer = String::new();
@@ -191,8 +176,7 @@ mod tests {
         let (stream, _) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = TcpStream::from_std(stream).unwrap();
-        let connections = Connections::new(1, 1);
-        refuse(stream, Refused::Connections, String::new(), connections.refuse().unwrap()).await;
+        refuse(Transport::Plain(stream), Refused::Connections, String::new()).await;
         drop(client);
     }
 }

@@ -9,3 +9,4 @@ pub mod origin;
 pub mod peer;
 pub mod rate_limit;
 pub mod takeover;
+pub mod transport;

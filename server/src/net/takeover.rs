@@ -9,9 +9,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::TcpStream;
+use super::transport::Transport;
 
-type Taker = Box<dyn FnOnce(TcpStream) + Send>;
+type Taker = Box<dyn FnOnce(Transport) + Send>;
 
 /// In the extensions of a response: who takes the connection once the head is out.
 #[derive(Clone)]
@@ -21,12 +21,12 @@ pub struct Takeover {
 
 impl Takeover {
     /// Hands the connection to `taker`, which must not block; it is called at most once, and not at all if the peer goes before.
-    pub fn new(taker: impl FnOnce(TcpStream) + Send + 'static) -> Self {
+    pub fn new(taker: impl FnOnce(Transport) + Send + 'static) -> Self {
         Self { taker: Arc::new(Mutex::new(Some(Box::new(taker)))) }
     }
 
     /// Hands the connection over.
-    pub fn take(&self, connection: TcpStream) {
+    pub fn take(&self, connection: Transport) {
         let taker = self.taker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(taker) = taker {
             taker(connection);

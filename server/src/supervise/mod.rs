@@ -1,5 +1,6 @@
 //! What keeps running: tasks with a parent, a name and an end; sources started on demand and retried.
 
+pub mod accept;
 pub mod audience;
 pub mod backoff;
 pub mod budget;

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use media::InitSegment;
-use rustix::net::SendFlags;
-use tokio::net::TcpStream;
+
+use crate::net::transport::Socket;
 
 /// The socket of one viewer.
 ///
@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Line {
-    pub(super) io: TcpStream,
+    pub(super) io: Socket,
     writer: Mutex<Writer>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Handback {
 
 impl Line {
     /// The session has the first turn.
-    pub(super) fn new(io: TcpStream) -> Self {
+    pub(super) fn new(io: Socket) -> Self {
         let writer = Writer { turn: Turn::Session, next: 0, init: None, rest: Bytes::new(), waker: None };
         Self { io, writer: Mutex::new(writer) }
     }
@@ -97,7 +97,7 @@ impl Line {
             return Ok(());
         }
         match self.io.try_write(message) {
-            Ok(sent) if sent == message.len() => Ok(()),
+            Ok(sent) if sent == message.len() && self.io.try_flush().is_ok() => Ok(()),
             Ok(sent) => {
                 writer.rest = message.slice(sent..);
                 writer.end_turn();
@@ -129,13 +129,12 @@ impl Line {
         }
         // No room at all: the session begins with this chunk, or with a later one if it must skip. A broken connection it meets as well,
         // and knows what to do.
-        // Past the runtime's book-keeping, which costs a cache line for each viewer: a session that waits finds out for itself that it must.
-        if let Ok(sent) = rustix::net::send(&self.io, message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        if let Ok(sent) = self.io.send(message) {
             writer.next = number + 1;
             if !same(&writer.init, init) {
                 writer.init.clone_from(init);
             }
-            if sent == message.len() {
+            if sent == message.len() && self.io.try_flush().is_ok() {
                 return true;
             }
             writer.rest = message.slice(sent..);

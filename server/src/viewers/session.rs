@@ -81,7 +81,7 @@ pub(super) async fn run(
     tick.reset();
     let Connection { io, read, permit: _permit } = connection;
     let mut session = Session {
-        line: Arc::new(Line::new(io)),
+        line: Arc::new(Line::new(io.into_socket())),
         group,
         stop,
         in_group: false,
@@ -229,7 +229,7 @@ impl Session {
             let written = self.line.io.try_write_vectored(&slices[..filled]);
             self.wrote(written, &mut rest).await?;
         }
-        Ok(())
+        self.flush().await
     }
 
     /// Says what the dialogue has to say, between two chunks: by the group's turn where the group has it.
@@ -248,7 +248,17 @@ impl Session {
             let written = self.line.io.try_write(&rest);
             self.wrote(written, &mut rest).await?;
         }
-        Ok(())
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        loop {
+            let mut nothing = Bytes::new();
+            match self.line.io.try_flush() {
+                Ok(()) => return Ok(()),
+                Err(error) => self.wrote(Err(error), &mut nothing).await?,
+            }
+        }
     }
 
     /// Goes on behind what was written, or waits until something can be.

@@ -9,11 +9,11 @@ use base64::Engine;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::net::TcpStream;
 
 use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::origin::OriginPolicy;
+use crate::net::transport::Transport;
 
 /// Appended to the client's key (§1.3).
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -75,7 +75,7 @@ impl Upgrade {
     /// The connection, once the answer is out; `None` if the viewer went away before.
     pub async fn connection(self) -> Option<Connection> {
         let upgraded: Upgraded = self.on_upgrade.await.ok()?;
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+        let parts = upgraded.downcast::<TokioIo<Transport>>().ok()?;
         Some(Connection { io: parts.io.into_inner(), read: parts.read_buf, permit: self.permit })
     }
 }

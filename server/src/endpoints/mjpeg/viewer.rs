@@ -2,17 +2,18 @@
 //!
 //! The boundary is sent right behind each picture rather than before the next: browsers show a part when they see its end.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pictures::Pictures;
 use crate::net::connections::Permit;
+use crate::net::transport::{Socket, Transport};
 use crate::supervise::audience::Admission;
 
 /// Of the answer.
@@ -34,7 +35,8 @@ pub(super) struct Viewer {
 
 impl Viewer {
     /// Sends pictures until either side ends.
-    pub(super) async fn run(mut self, io: TcpStream) {
+    pub(super) async fn run(mut self, io: Transport) {
+        let io = io.into_socket();
         let (stop, door) = (self.stop.clone(), self.admission.door().clone());
         // A connection that breaks has nobody left to tell.
         tokio::select! {
@@ -45,7 +47,7 @@ impl Viewer {
         }
     }
 
-    async fn show(&mut self, io: &TcpStream) -> io::Result<()> {
+    async fn show(&mut self, io: &Socket) -> io::Result<()> {
         let distance = Duration::from_secs_f32(1.0 / self.fps);
         let mut due = Instant::now() + distance;
         let mut served = false;
@@ -67,7 +69,7 @@ impl Viewer {
     }
 
     /// Writes all of it, as long as any of it goes out within the timeout.
-    async fn send(&self, io: &TcpStream, mut rest: impl Buf) -> io::Result<()> {
+    async fn send(&self, io: &Socket, mut rest: impl Buf) -> io::Result<()> {
         while rest.has_remaining() {
             let mut slices = [io::IoSlice::new(&[]); 3];
             let filled = rest.chunks_vectored(&mut slices);
@@ -79,15 +81,21 @@ impl Viewer {
                 Err(error) => return Err(error),
             }
         }
+        while let Err(error) = io.try_flush() {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+            tokio::time::timeout(self.send_timeout, io.writable()).await??;
+        }
         Ok(())
     }
 }
 
 /// Until the viewer has closed the connection; what it says is not heard.
-async fn gone(io: &TcpStream) {
+async fn gone(io: &Socket) {
     let mut heard = [0; 1_024];
     loop {
-        if io.readable().await.is_err() {
+        if poll_fn(|context| io.poll_read_ready(context)).await.is_err() {
             return;
         }
         match io.try_read(&mut heard) {

@@ -14,7 +14,6 @@ use container::demux::InputFormat;
 use hub::Publisher;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +25,7 @@ use crate::endpoint::Context;
 use crate::error::SourceError;
 use crate::net::connection::Connection;
 use crate::net::rate_limit::RateLimit;
+use crate::net::transport::Transport;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::{Occupation, Refused, Seat};
 use crate::telemetry::unix_micros;
@@ -110,7 +110,7 @@ impl End {
 }
 
 struct Session<'s> {
-    io: TcpStream,
+    io: Transport,
     frames: FrameReader,
     input: Input,
     rate: RateLimit,
@@ -275,7 +275,7 @@ async fn silence(input: &mut Input) -> SourceError {
     }
 }
 
-async fn send(io: &mut TcpStream, opcode: Opcode, payload: &[u8]) -> Result<(), End> {
+async fn send(io: &mut Transport, opcode: Opcode, payload: &[u8]) -> Result<(), End> {
     let message = [Header::new(opcode, payload.len()).as_bytes(), payload].concat();
     match tokio::time::timeout(SEND, io.write_all(&message)).await {
         Ok(Ok(())) => Ok(()),
@@ -285,7 +285,7 @@ async fn send(io: &mut TcpStream, opcode: Opcode, payload: &[u8]) -> Result<(), 
 }
 
 /// Says why, and reads on until the peer has closed too.
-async fn farewell(io: &mut TcpStream, end: &End, stop: &CancellationToken) {
+async fn farewell(io: &mut Transport, end: &End, stop: &CancellationToken) {
     if end.code != 1000 {
         let error = json!({ "type": "error", "code": end.code, "message": end.reason });
         if send(io, Opcode::Text, error.to_string().as_bytes()).await.is_err() {

@@ -47,7 +47,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         // The format counts time in pictures, so it must know how many make a second before the first.
         let seen = tokio::select! {
             seen = look(camera.stream()) => seen,
-            () = gone(&connection.io) => return,
+            () = gone(connection.io.tcp()) => return,
             () = admission.door().cancelled() => return,
             () = tokio::time::sleep(FIRST_PICTURE) => return,
         };
