@@ -10,6 +10,9 @@ pub const PLAIN: &str = "-preset ultrafast -tune zerolatency -g 25 -keyint_min 2
 /// The same with B-frames.
 pub const REORDERED: &str =
     "-preset veryfast -bf 2 -g 25 -keyint_min 25 -x264-params slices=1:sliced-threads=0:scenecut=0:b-adapt=0";
+/// H.265 of the same kind.
+pub const H265: &str = "-c:v libx265 -preset ultrafast -tune zerolatency -tag:v hvc1 \
+    -x265-params log-level=none:keyint=25:min-keyint=25:scenecut=0";
 
 static MAKING: Mutex<()> = Mutex::new(());
 

@@ -1,6 +1,6 @@
 //! Bitstreams: what is inside an access unit, and where one ends.
 //!
-//! H.264 (ITU-T H.264 | ISO/IEC 14496-10), AAC (ISO/IEC 14496-3) and Opus (RFC 6716): parameter sets, framings and
+//! H.264 (ITU-T H.264 | ISO/IEC 14496-10), H.265 (ITU-T H.265 | ISO/IEC 23008-2), AAC (ISO/IEC 14496-3) and Opus (RFC 6716): parameter sets, framings and
 //! headers, from bytes in any chunking to the vocabulary of `media` and back. Everything here is sans-IO: a parser is
 //! handed bytes and the time of their arrival, and it never panics on them, never holds more than a stated bound and
 //! takes time linear in their number.
@@ -11,6 +11,7 @@ pub mod aac;
 mod bits;
 mod error;
 pub mod h264;
+pub mod h265;
 pub mod opus;
 
 pub use error::CodecError;

@@ -28,7 +28,7 @@ impl GroupWriter for AnnexbWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 => true,
-            Codec::Aac | Codec::Opus | Codec::G711 => false,
+            Codec::H265 | Codec::Aac | Codec::Opus | Codec::G711 => false,
         }
     }
 
@@ -118,9 +118,14 @@ impl PictureWriter {
 /// SPS and PPSs, each behind a start code.
 pub(crate) fn write_parameter_sets(parameters: &H264Parameters, out: &mut Vec<u8>) {
     for nal in std::iter::once(parameters.sps()).chain(parameters.pps()) {
-        out.put_slice(&START_CODE);
-        out.put_slice(nal);
+        write_start_code_before(nal, out);
     }
+}
+
+/// One NAL unit behind a start code.
+pub(crate) fn write_start_code_before(nal: &[u8], out: &mut Vec<u8>) {
+    out.put_slice(&START_CODE);
+    out.put_slice(nal);
 }
 
 /// The length of the NAL unit at the start of `bytes`, which begin with its length field and hold all of it.

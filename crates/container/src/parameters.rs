@@ -1,14 +1,22 @@
-//! H.264 parameters as they go out, in and out of band.
+//! Parameters of pictures as they go out, in and out of band.
 
 use bytes::Bytes;
-use codec::h264::{DecoderConfigurationRecord, promise_no_reordering};
-use media::{CodecParameters, H264Parameters, MuxError};
+use codec::h264::promise_no_reordering;
+use codec::{h264, h265};
+use media::{CodecParameters, H264Parameters, H265Parameters, MuxError};
 
 use crate::packager::Tracks;
 
 /// The `avcC` record.
-pub(crate) fn decoder_configuration(parameters: &H264Parameters) -> Result<Bytes, MuxError> {
-    DecoderConfigurationRecord::write(parameters).map_err(|error| MuxError::Malformed(error.to_string()))
+pub(crate) fn avc_configuration(parameters: &H264Parameters) -> Result<Bytes, MuxError> {
+    h264::DecoderConfigurationRecord::write(parameters)
+        .map_err(|error| MuxError::Malformed(error.to_string()))
+}
+
+/// The `hvcC` record.
+pub(crate) fn hevc_configuration(parameters: &H265Parameters) -> Result<Bytes, MuxError> {
+    h265::DecoderConfigurationRecord::write(parameters)
+        .map_err(|error| MuxError::Malformed(error.to_string()))
 }
 
 /// `tracks` with the SPS of a stream that shows its pictures in the order they are decoded.

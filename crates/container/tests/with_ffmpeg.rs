@@ -66,6 +66,15 @@ const LOW_LATENCY: &[&str] = &["-preset", "ultrafast", "-tune", "zerolatency", "
 const REORDERED: &[&str] = &["-preset", "medium", "-bf", "2", "-g", "15"];
 const INTRA_ONLY: &[&str] =
     &["-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline", "-g", "1"];
+/// H.265 with B-frames, and later random access points that are no IDR pictures.
+const H265: &[&str] = &[
+    "-c:v",
+    "libx265",
+    "-preset",
+    "ultrafast",
+    "-x265-params",
+    "log-level=none:bframes=2:keyint=15:min-keyint=15",
+];
 const AAC: &[&str] = &["-c:a", "aac"];
 const OPUS: &[&str] = &["-c:a", "libopus"];
 
@@ -169,7 +178,7 @@ fn offset(units: &[AccessUnit]) -> i64 {
 
 #[test]
 fn ffmpeg_decodes_movie_fragments() {
-    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS)] {
+    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS), (H265, AAC)] {
         let input = demux(&transport_stream(video, audio));
         for grouping in GROUPINGS {
             let bytes = received(&mux(Format::Fmp4, &grouped(grouping), &input));
@@ -184,7 +193,7 @@ fn ffmpeg_decodes_movie_fragments() {
 
 #[test]
 fn ffmpeg_decodes_the_transport_stream() {
-    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS)] {
+    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS), (H265, AAC)] {
         let input = demux(&transport_stream(video, audio));
         for grouping in [Grouping::RideOnVideo, Grouping::EveryUnit] {
             let bytes = received(&mux(Format::Mpegts, &grouped(grouping), &input));
@@ -268,7 +277,7 @@ fn a_viewer_may_begin_at_any_random_access_chunk() {
 
 #[test]
 fn what_we_write_we_read_back_unchanged() {
-    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS)] {
+    for (video, audio) in [(LOW_LATENCY, AAC), (REORDERED, AAC), (LOW_LATENCY, OPUS), (H265, AAC)] {
         let input = demux(&transport_stream(video, audio));
         for format in [Format::Fmp4, Format::Mpegts] {
             for grouping in [Grouping::RideOnVideo, Grouping::EveryUnit] {

@@ -7,6 +7,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::H265Parameters;
+
 /// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {
@@ -21,6 +23,8 @@ pub enum MediaKind {
 pub enum Codec {
     /// ITU-T H.264, ISO/IEC 14496-10.
     H264,
+    /// ITU-T H.265, ISO/IEC 23008-2.
+    H265,
     /// AAC, ISO/IEC 14496-3.
     Aac,
     /// Opus, RFC 6716.
@@ -34,6 +38,7 @@ impl Codec {
     pub const fn name(self) -> &'static str {
         match self {
             Self::H264 => "H.264",
+            Self::H265 => "H.265",
             Self::Aac => "AAC",
             Self::Opus => "Opus",
             Self::G711 => "G.711",
@@ -46,6 +51,8 @@ impl Codec {
 pub enum CodecParameters {
     /// H.264 video.
     H264(H264Parameters),
+    /// H.265 video.
+    H265(H265Parameters),
     /// AAC audio.
     Aac(AacParameters),
     /// Opus audio.
@@ -63,6 +70,9 @@ pub enum ParametersError {
     /// The picture parameter set is no PPS NAL unit.
     #[error("not a picture parameter set: {0}")]
     Pps(&'static str),
+    /// The video parameter set is no VPS NAL unit.
+    #[error("not a video parameter set: {0}")]
+    Vps(&'static str),
     /// Width or height is zero or beyond what level 6.2 can code.
     #[error("impossible picture size {width}x{height}")]
     Size {
@@ -85,7 +95,7 @@ impl CodecParameters {
     /// Picture or sound.
     pub const fn kind(&self) -> MediaKind {
         match self {
-            Self::H264(_) => MediaKind::Video,
+            Self::H264(_) | Self::H265(_) => MediaKind::Video,
             Self::Aac(_) | Self::Opus(_) | Self::G711(_) => MediaKind::Audio,
         }
     }
@@ -94,18 +104,21 @@ impl CodecParameters {
     pub const fn codec(&self) -> Codec {
         match self {
             Self::H264(_) => Codec::H264,
+            Self::H265(_) => Codec::H265,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
             Self::G711(_) => Codec::G711,
         }
     }
 
-    /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `mp4a.40.2`, `opus`.
+    /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `hvc1.1.6.L93.90`,
+    /// `mp4a.40.2`, `opus`.
     pub fn rfc6381(&self) -> String {
         match self {
             Self::H264(p) => {
                 format!("avc1.{:02x}{:02x}{:02x}", p.profile_idc(), p.constraints(), p.level_idc())
             }
+            Self::H265(p) => p.profile().rfc6381(),
             Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
             Self::Opus(_) => "opus".to_owned(),
             // Not of RFC 6381, but of WebCodecs.
@@ -117,6 +130,7 @@ impl CodecParameters {
     pub const fn dimensions(&self) -> Option<(u32, u32)> {
         match self {
             Self::H264(p) => Some((p.width, p.height)),
+            Self::H265(p) => Some((p.width(), p.height())),
             Self::Aac(_) | Self::Opus(_) | Self::G711(_) => None,
         }
     }
@@ -124,7 +138,7 @@ impl CodecParameters {
     /// Samples per second of the decoded sound; `None` for video.
     pub const fn sample_rate(&self) -> Option<u32> {
         match self {
-            Self::H264(_) => None,
+            Self::H264(_) | Self::H265(_) => None,
             Self::Aac(p) => Some(p.sample_rate),
             Self::Opus(_) => Some(48_000),
             Self::G711(p) => Some(p.sample_rate),
@@ -134,7 +148,7 @@ impl CodecParameters {
     /// Channels of the decoded sound; `None` for video.
     pub const fn channels(&self) -> Option<u8> {
         match self {
-            Self::H264(_) => None,
+            Self::H264(_) | Self::H265(_) => None,
             Self::Aac(p) => Some(p.channels),
             Self::Opus(p) => Some(p.channels),
             Self::G711(p) => Some(p.channels),

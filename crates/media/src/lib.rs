@@ -5,6 +5,7 @@
 
 mod chunk;
 mod codec_parameters;
+mod h265_parameters;
 mod time;
 mod track;
 mod unit;
@@ -14,6 +15,7 @@ pub use codec_parameters::{
     AacParameters, Codec, CodecParameters, G711Law, G711Parameters, H264Parameters, MediaKind,
     OpusParameters, ParametersError,
 };
+pub use h265_parameters::{H265Parameters, ProfileTierLevel};
 pub use time::{MediaTime, Timescale, Wallclock};
 pub use track::{Track, TrackId};
 pub use unit::AccessUnit;

@@ -9,7 +9,7 @@ use crate::{MediaTime, Track, Wallclock};
 
 /// One coded picture, or one packet of coded sound, with everything needed to place it.
 ///
-/// Payload rules: H.264 is 4-byte length-prefixed NAL units without parameter sets and access unit delimiters; AAC is
+/// Payload rules: H.264 and H.265 are 4-byte length-prefixed NAL units without parameter sets and access unit delimiters; AAC is
 /// one raw data block without ADTS header; Opus is one packet; G.711 is any number of samples.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {

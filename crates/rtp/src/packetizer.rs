@@ -57,6 +57,9 @@ impl Packetizer {
         };
         match &unit.track.parameters {
             CodecParameters::H264(parameters) => h264::packetize(unit, parameters, max, &mut emit),
+            CodecParameters::H265(_) => {
+                Err(RtpError::Unit { format: "H.265", problem: "no payload format here".to_owned() })
+            }
             CodecParameters::Aac(_) => aac::packetize(&unit.data, max, &mut emit),
             CodecParameters::G711(_) => {
                 g711::packetize(&unit.data, max, &mut emit);
@@ -101,6 +104,7 @@ impl Packetizer {
 pub fn clock_rate(track: &Track) -> Option<Timescale> {
     match &track.parameters {
         CodecParameters::H264(_) => Some(Timescale::VIDEO_90K),
+        CodecParameters::H265(_) => None,
         CodecParameters::Aac(parameters) => Timescale::new(parameters.sample_rate()),
         CodecParameters::Opus(_) => Some(Timescale::AUDIO_48K),
         CodecParameters::G711(parameters) => Timescale::new(parameters.sample_rate()),

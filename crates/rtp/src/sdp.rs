@@ -261,6 +261,7 @@ pub fn carries(parameters: &CodecParameters) -> bool {
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => true,
+        CodecParameters::H265(_) => false,
     }
 }
 
@@ -276,6 +277,7 @@ pub fn payload_type(track: &Track, index: u8) -> u8 {
             }
         }
         CodecParameters::H264(_)
+        | CodecParameters::H265(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => DYNAMIC + index.min(127 - DYNAMIC),
@@ -308,6 +310,7 @@ pub fn describe(name: &str, tracks: &[Arc<Track>]) -> String {
 fn mapping(parameters: &CodecParameters) -> String {
     match parameters {
         CodecParameters::H264(_) => "H264/90000".to_owned(),
+        CodecParameters::H265(_) => "H265/90000".to_owned(),
         CodecParameters::Aac(p) => format!("MPEG4-GENERIC/{}/{}", p.sample_rate(), p.channels()),
         // Always so, whatever is inside (RFC 7587 §7).
         CodecParameters::Opus(_) => "opus/48000/2".to_owned(),
@@ -344,7 +347,7 @@ fn format_parameters(parameters: &CodecParameters) -> Option<String> {
             ))
         }
         CodecParameters::Opus(p) => Some(format!("sprop-stereo={}", u8::from(p.channels() == 2))),
-        CodecParameters::G711(_) => None,
+        CodecParameters::H265(_) | CodecParameters::G711(_) => None,
     }
 }
 

@@ -18,7 +18,7 @@ mod parameter_sets;
 mod picture;
 mod picture_order;
 mod pps;
-mod rbsp;
+pub(crate) mod rbsp;
 mod slice;
 mod sps;
 mod sps_rewrite;

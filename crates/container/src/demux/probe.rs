@@ -114,7 +114,7 @@ fn resembles(bytes: &[u8]) -> Option<&'static str> {
             && matches!(bytes.get(code.len()..code.len() + 2), Some([0x40 | 0x42 | 0x44 | 0x46, 0x01]))
     };
     if h265(&[0, 0, 0, 1]) || h265(&[0, 0, 1]) {
-        return Some("H.265");
+        return Some("H.265 without a container");
     }
     SIGHTS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
 }
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(message(b"hello"), "unknown input format after 5 bytes, first bytes: 68 65 6c 6c 6f");
         assert_eq!(
             message(&[0, 0, 0, 1, 0x40, 0x01]),
-            "unknown input format after 6 bytes (looks like H.265, which is not supported), first bytes: 00 00 00 01 40 01"
+            "unknown input format after 6 bytes (looks like H.265 without a container, which is not supported), first bytes: 00 00 00 01 40 01"
         );
         assert_eq!(message(b""), "unknown input format after 0 bytes, first bytes: none");
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use codec::h264::DecoderConfigurationRecord;
 use codec::{CodecError, aac};
 use media::{AccessUnit, CodecParameters, MediaTime, OpusParameters, Timescale, Track, TrackId, Wallclock};
 
@@ -25,6 +24,11 @@ pub enum ConfiguredTrack<'a> {
     /// H.264.
     H264 {
         /// The AVC decoder configuration record, for length-prefixed units; without it they are in the byte stream format.
+        record: Option<&'a [u8]>,
+    },
+    /// H.265.
+    H265 {
+        /// The HEVC decoder configuration record, for length-prefixed units; without it they are in the byte stream format.
         record: Option<&'a [u8]>,
     },
     /// AAC.
@@ -63,14 +67,15 @@ impl UnitsDemuxer {
         let (mut video, mut audio) = (None, None);
         for track in tracks {
             let parameters = match *track {
-                ConfiguredTrack::H264 { record } => {
+                ConfiguredTrack::H264 { record } | ConfiguredTrack::H265 { record } => {
+                    let h265 = matches!(track, ConfiguredTrack::H265 { .. });
                     let units = match record {
-                        Some(record) => {
-                            let record = DecoderConfigurationRecord::parse(record).map_err(unreadable)?;
-                            VideoUnits::length_prefixed(&record).map_err(unreadable)?
-                        }
-                        None => VideoUnits::annexb(),
+                        Some(record) if h265 => VideoUnits::h265_length_prefixed(record),
+                        Some(record) => VideoUnits::h264_length_prefixed(record),
+                        None if h265 => Ok(VideoUnits::h265_annexb()),
+                        None => Ok(VideoUnits::h264_annexb()),
                     };
+                    let units = units.map_err(unreadable)?;
                     if video.replace(units).is_some() {
                         return Err(wrong("two tracks of video".to_owned()));
                     }
@@ -209,14 +214,8 @@ mod tests {
     use crate::{Format, FormatOptions};
 
     fn record() -> Vec<u8> {
-        crate::parameters::decoder_configuration(match &video().parameters {
-            CodecParameters::H264(parameters) => parameters,
-            CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_) => {
-                unreachable!("the sample is H.264")
-            }
-        })
-        .unwrap()
-        .to_vec()
+        let CodecParameters::H264(parameters) = &video().parameters else { panic!("the sample is H.264") };
+        crate::parameters::avc_configuration(parameters).unwrap().to_vec()
     }
 
     fn header(track: u8, length: u32, micros: i64) -> Vec<u8> {

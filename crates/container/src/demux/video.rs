@@ -1,12 +1,12 @@
-//! H.264 access units out of a container, which knows where each starts and when it is shown.
+//! Access units of H.264 and H.265 out of a container, which knows where each starts and when it is shown.
 //!
-//! A thin layer over [`UnitBuilder`]: damage is counted rather than raised, and a loss is told by the next unit that
+//! A thin layer over the codecs' builders: damage is counted rather than raised, and a loss is told by the next unit that
 //! does come out.
 
 use std::sync::Arc;
 
-use codec::CodecError;
-use codec::h264::{DecoderConfigurationRecord, Stamp, UnitBuilder};
+use codec::h264::Stamp;
+use codec::{CodecError, h264, h265};
 use media::{AccessUnit, MediaTime, Timescale, Track, TrackId};
 
 use super::collector::Collector;
@@ -14,10 +14,16 @@ use super::collector::Collector;
 /// Makes the units of the video track, counted in 90 kHz.
 #[derive(Debug)]
 pub(super) struct VideoUnits {
-    builder: UnitBuilder,
+    builder: Builder,
     framing: Framing,
     /// Lost units since the last one that came out.
     lost: u16,
+}
+
+#[derive(Debug)]
+enum Builder {
+    H264(h264::UnitBuilder),
+    H265(h265::UnitBuilder),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,30 +33,52 @@ enum Framing {
 }
 
 impl VideoUnits {
-    /// Byte stream format, parameter sets in band.
-    pub(super) fn annexb() -> Self {
-        Self {
-            builder: UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K),
-            framing: Framing::Annexb,
-            lost: 0,
-        }
+    /// H.264 in the byte stream format, parameter sets in band.
+    pub(super) fn h264_annexb() -> Self {
+        let builder = h264::UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+        Self { builder: Builder::H264(builder), framing: Framing::Annexb, lost: 0 }
     }
 
-    /// Length-prefixed, parameter sets in the record and, for `avc3`, in band too.
+    /// H.265 in the byte stream format, parameter sets in band.
+    pub(super) fn h265_annexb() -> Self {
+        let builder = h265::UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+        Self { builder: Builder::H265(builder), framing: Framing::Annexb, lost: 0 }
+    }
+
+    /// H.264, length-prefixed, parameter sets in the record (`avcC`) and, for `avc3`, in band too.
     ///
     /// # Errors
-    /// [`CodecError`] for a parameter set that cannot be read.
-    pub(super) fn length_prefixed(record: &DecoderConfigurationRecord) -> Result<Self, CodecError> {
-        let mut builder = UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+    /// [`CodecError`] for a record or a parameter set that cannot be read.
+    pub(super) fn h264_length_prefixed(record: &[u8]) -> Result<Self, CodecError> {
+        let record = h264::DecoderConfigurationRecord::parse(record)?;
+        let mut builder = h264::UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
         if !record.sps().is_empty() {
             builder.set_parameters(&record.parameters()?)?;
         }
-        Ok(Self { builder, framing: Framing::LengthPrefixed { length_size: record.length_size() }, lost: 0 })
+        let framing = Framing::LengthPrefixed { length_size: record.length_size() };
+        Ok(Self { builder: Builder::H264(builder), framing, lost: 0 })
+    }
+
+    /// H.265, length-prefixed, parameter sets in the record (`hvcC`) and, for `hev1`, in band too.
+    ///
+    /// # Errors
+    /// As [`h264_length_prefixed`](Self::h264_length_prefixed).
+    pub(super) fn h265_length_prefixed(record: &[u8]) -> Result<Self, CodecError> {
+        let record = h265::DecoderConfigurationRecord::parse(record)?;
+        let mut builder = h265::UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+        if record.has_parameters() {
+            builder.set_parameters(&record.parameters()?)?;
+        }
+        let framing = Framing::LengthPrefixed { length_size: record.length_size() };
+        Ok(Self { builder: Builder::H265(builder), framing, lost: 0 })
     }
 
     /// The track, once its parameters are known.
     pub(super) fn track(&self) -> Option<&Arc<Track>> {
-        self.builder.track()
+        match &self.builder {
+            Builder::H264(builder) => builder.track(),
+            Builder::H265(builder) => builder.track(),
+        }
     }
 
     /// One access unit's bytes.
@@ -75,10 +103,14 @@ impl VideoUnits {
     pub(super) fn build(&mut self, bytes: &[u8], stamp: Stamp) -> Result<Option<AccessUnit>, CodecError> {
         self.lost = self.lost.saturating_add(stamp.lost_before);
         let stamp = Stamp { lost_before: self.lost, ..stamp };
-        let unit = match self.framing {
-            Framing::Annexb => self.builder.annexb(bytes, stamp),
-            Framing::LengthPrefixed { length_size } => {
-                self.builder.length_prefixed(bytes, length_size, stamp)
+        let unit = match (&mut self.builder, self.framing) {
+            (Builder::H264(builder), Framing::Annexb) => builder.annexb(bytes, stamp),
+            (Builder::H265(builder), Framing::Annexb) => builder.annexb(bytes, stamp),
+            (Builder::H264(builder), Framing::LengthPrefixed { length_size }) => {
+                builder.length_prefixed(bytes, length_size, stamp)
+            }
+            (Builder::H265(builder), Framing::LengthPrefixed { length_size }) => {
+                builder.length_prefixed(bytes, length_size, stamp)
             }
         };
         match &unit {

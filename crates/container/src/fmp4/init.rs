@@ -1,16 +1,13 @@
 //! The initialization segment: `ftyp` and `moov`, ISO/IEC 14496-12 §4.3 and §8.2; sample entries by ISO/IEC 14496-15
-//! (`avc1`), 14496-14 (`mp4a`) and "Encapsulation of Opus in ISO Base Media File Format" (`Opus`).
+//! (`avc1`, `hvc1`), 14496-14 (`mp4a`) and "Encapsulation of Opus in ISO Base Media File Format" (`Opus`).
 //!
 //! A live presentation has no duration and no samples here, so every table is empty and every duration is zero.
 
 use bytes::{BufMut, Bytes};
-use media::{
-    CodecParameters, G711Law, H264Parameters, InitSegment, MediaKind, MuxError, OpusParameters, Timescale,
-    Track,
-};
+use media::{CodecParameters, G711Law, InitSegment, MediaKind, MuxError, OpusParameters, Timescale, Track};
 
 use super::boxes::{write_box, write_full_box};
-use crate::parameters::decoder_configuration;
+use crate::parameters::{avc_configuration, hevc_configuration};
 
 /// Movie fragments with 64-bit `tfdt` and offsets from the `moof`.
 const BRANDS: (&[u8; 4], u32, &[&[u8; 4]]) = (b"iso6", 0, &[b"iso6", b"mp41"]);
@@ -46,10 +43,11 @@ pub(super) fn init_segment<'a>(tracks: impl Iterator<Item = &'a Track>) -> Resul
     Ok(InitSegment { mime: mime(&tracks), bytes: bytes.into() })
 }
 
-/// What the sample entry has of the codec's own: the `avcC` record, or the AudioSpecificConfig; empty for Opus.
+/// What the sample entry has of the codec's own: the `avcC` or `hvcC` record, or the AudioSpecificConfig; empty for Opus.
 pub(super) fn configuration(parameters: &CodecParameters) -> Result<Bytes, MuxError> {
     match parameters {
-        CodecParameters::H264(parameters) => decoder_configuration(parameters),
+        CodecParameters::H264(parameters) => avc_configuration(parameters),
+        CodecParameters::H265(parameters) => hevc_configuration(parameters),
         CodecParameters::Aac(parameters) => Ok(parameters.config().clone()),
         CodecParameters::Opus(_) | CodecParameters::G711(_) => Ok(Bytes::new()),
     }
@@ -171,7 +169,8 @@ fn write_mdia(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
 
 fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
     match track.parameters {
-        CodecParameters::H264(parameters) => write_avc1(out, parameters, track),
+        CodecParameters::H264(_) => write_visual_entry(out, (b"avc1", b"avcC"), track),
+        CodecParameters::H265(_) => write_visual_entry(out, (b"hvc1", b"hvcC"), track),
         CodecParameters::Aac(parameters) => {
             write_audio_entry(out, b"mp4a", parameters.channels(), parameters.sample_rate(), |out| {
                 write_esds(out, &track.configuration);
@@ -193,14 +192,20 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
     }
 }
 
-fn write_avc1(out: &mut Vec<u8>, parameters: &H264Parameters, track: &MovieTrack<'_>) {
-    write_box(out, b"avc1", |out| {
+/// ISO/IEC 14496-12 §12.1.3, with the box of the codec's configuration.
+fn write_visual_entry(
+    out: &mut Vec<u8>,
+    (name, configuration): (&[u8; 4], &[u8; 4]),
+    track: &MovieTrack<'_>,
+) {
+    let (width, height) = track.parameters.dimensions().unwrap_or((0, 0));
+    write_box(out, name, |out| {
         out.put_bytes(0, 6);
         out.put_u16(1); // data reference
         out.put_bytes(0, 16);
-        // `H264Parameters` has no larger size than 16384.
-        out.put_u16(u16::try_from(parameters.width()).unwrap_or(u16::MAX));
-        out.put_u16(u16::try_from(parameters.height()).unwrap_or(u16::MAX));
+        // No parameters have a larger size than 16384.
+        out.put_u16(u16::try_from(width).unwrap_or(u16::MAX));
+        out.put_u16(u16::try_from(height).unwrap_or(u16::MAX));
         out.put_u32(0x0048_0000); // 72 dpi
         out.put_u32(0x0048_0000);
         out.put_u32(0);
@@ -208,7 +213,7 @@ fn write_avc1(out: &mut Vec<u8>, parameters: &H264Parameters, track: &MovieTrack
         out.put_bytes(0, 32); // compressor name
         out.put_u16(0x0018); // depth
         out.put_u16(0xffff);
-        write_box(out, b"avcC", |out| out.put_slice(&track.configuration));
+        write_box(out, configuration, |out| out.put_slice(&track.configuration));
         if let Some(bitrate) = track.bitrate {
             write_box(out, b"btrt", |out| {
                 out.put_u32(0);

@@ -12,7 +12,7 @@ use super::packets::{PacketWriter, packets_size};
 use super::pes::PesHeader;
 use super::tables::Tables;
 use super::{AUDIO_PID, PACKET, VIDEO_PID};
-use crate::annexb::{DELIMITER, START_CODE, nal_length, write_parameter_sets};
+use crate::annexb::{DELIMITER, START_CODE, nal_length, write_parameter_sets, write_start_code_before};
 use crate::av::{ADTS_HEADER, adts_header};
 use crate::packager::{GroupWriter, Tracks};
 
@@ -51,7 +51,10 @@ impl TransportStreamWriter {
     /// Bytes of the PES packet of `unit`, at most.
     fn size(&self, unit: &AccessUnit) -> usize {
         let before = if unit.random_access { self.parameter_sets.len() } else { 0 };
-        19 + DELIMITER.len().max(ADTS_HEADER) + before + opus_size_bytes(unit.data.len()) + unit.data.len()
+        19 + H265_DELIMITER.len().max(ADTS_HEADER)
+            + before
+            + opus_size_bytes(unit.data.len())
+            + unit.data.len()
     }
 
     fn is_leading(&self, unit: &AccessUnit) -> bool {
@@ -61,7 +64,8 @@ impl TransportStreamWriter {
     fn put_unit(&mut self, unit: &AccessUnit, out: &mut Vec<u8>) -> Result<(), MuxError> {
         let clock = self.is_leading(unit).then(|| clock_of(unit.dts).wrapping_sub(BUFFERING));
         match &unit.track.parameters {
-            CodecParameters::H264(_) => self.put_picture(unit, clock, out),
+            CodecParameters::H264(_) => self.put_picture(unit, &DELIMITER, clock, out),
+            CodecParameters::H265(_) => self.put_picture(unit, &H265_DELIMITER, clock, out),
             CodecParameters::Aac(parameters) => {
                 let header = adts_header(parameters, unit)?;
                 self.put_sound(unit, 0xc0, &header, clock, out);
@@ -81,18 +85,19 @@ impl TransportStreamWriter {
     fn put_picture(
         &mut self,
         unit: &AccessUnit,
+        delimiter: &[u8],
         clock: Option<u64>,
         out: &mut Vec<u8>,
     ) -> Result<(), MuxError> {
         check_lengths(&unit.data)?;
         let parameter_sets = if unit.random_access { &self.parameter_sets[..] } else { &[] };
-        let payload = DELIMITER.len() + parameter_sets.len() + unit.data.len();
+        let payload = delimiter.len() + parameter_sets.len() + unit.data.len();
         let header = PesHeader::new(0xe0, payload, clock_of(unit.pts), clock_of(unit.dts));
         let length = header.bytes().len() + payload;
         let continuity = &mut self.continuity.video;
         let mut packets = PacketWriter::begin(out, VIDEO_PID, continuity, length, unit.random_access, clock);
         packets.put(header.bytes());
-        packets.put(&DELIMITER);
+        packets.put(delimiter);
         packets.put(parameter_sets);
         let mut rest = &unit.data[..];
         while !rest.is_empty() {
@@ -126,16 +131,21 @@ impl TransportStreamWriter {
 impl GroupWriter for TransportStreamWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::Aac | Codec::Opus => true,
+            Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
             Codec::G711 => false,
         }
     }
 
     fn start(&mut self, tracks: &Tracks) -> Result<(), MuxError> {
         self.parameter_sets.clear();
-        if let Some(CodecParameters::H264(parameters)) = tracks.video.as_ref().map(|track| &track.parameters)
-        {
-            write_parameter_sets(parameters, &mut self.parameter_sets);
+        match tracks.video.as_ref().map(|track| &track.parameters) {
+            Some(CodecParameters::H264(parameters)) => {
+                write_parameter_sets(parameters, &mut self.parameter_sets);
+            }
+            Some(CodecParameters::H265(parameters)) => {
+                parameters.sets().for_each(|set| write_start_code_before(set, &mut self.parameter_sets));
+            }
+            Some(CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_)) | None => {}
         }
         self.tracks = tracks.clone();
         self.tables = Tables::new(tracks, self.version);
@@ -201,6 +211,9 @@ const fn opus_size_bytes(size: usize) -> usize {
 fn clock_of(time: MediaTime) -> u64 {
     time.ticks_in(Timescale::VIDEO_90K).wrapping_add(OFFSET).cast_unsigned()
 }
+
+/// H.265's access unit delimiter, any slice type (§7.3.2.5).
+const H265_DELIMITER: [u8; 7] = [0, 0, 0, 1, 0x46, 0x01, 0x50];
 
 /// Where a stream that begins at 0 begins here: 1.4 s, as ffmpeg has it.
 const OFFSET: i64 = 126_000;

@@ -44,6 +44,7 @@ fn program_map(tracks: &Tracks, version: u8) -> Vec<u8> {
 fn put_stream(body: &mut Vec<u8>, track: &Track) {
     let (stream_type, pid) = match &track.parameters {
         CodecParameters::H264(_) => (0x1b, VIDEO_PID),
+        CodecParameters::H265(_) => (0x24, VIDEO_PID),
         CodecParameters::Aac(_) => (0x0f, AUDIO_PID),
         // Private data; of Opus named by descriptors, G.711 is not carried.
         CodecParameters::Opus(_) | CodecParameters::G711(_) => (0x06, AUDIO_PID),
@@ -51,7 +52,10 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
     body.put_u8(stream_type);
     body.put_u16(0xe000 | pid);
     match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::Aac(_) | CodecParameters::G711(_) => {
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Aac(_)
+        | CodecParameters::G711(_) => {
             body.put_u16(0xf000);
         }
         CodecParameters::Opus(parameters) => {

@@ -127,7 +127,7 @@ impl Mp4Reader {
         let track = self.tracks.iter_mut().find(|track| track.id() == sample.track)?;
         let IndexedSample { dts, pts, .. } = *sample;
         match &mut track.payload {
-            Payload::H264(video) => {
+            Payload::Video(video) => {
                 let stamp = Stamp { dts, pts, lost_before: 0, captured, arrival };
                 video.build(bytes, stamp).ok().flatten()
             }

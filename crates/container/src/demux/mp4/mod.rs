@@ -234,7 +234,7 @@ impl Mp4Demuxer {
         let Some(track) = self.movie.as_mut().and_then(|tracks| tracks.get_mut(track)) else { return };
         let (dts, pts) = track.times(sample);
         match &mut track.payload {
-            Payload::H264(video) => video.unit(data, dts, pts, 0, collector),
+            Payload::Video(video) => video.unit(data, dts, pts, 0, collector),
             Payload::Audio(track) => collector.sound(track, dts, 0, Bytes::copy_from_slice(data)),
         }
     }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use codec::h264::DecoderConfigurationRecord;
 use media::{CodecParameters, MediaTime, OpusParameters, Timescale, Track, TrackId};
 
 use super::super::error::{DemuxError, FourCc};
@@ -36,7 +35,7 @@ pub(super) struct Mp4Track {
 #[derive(Debug)]
 pub(super) enum Payload {
     /// Length-prefixed NAL units.
-    H264(Box<VideoUnits>),
+    Video(Box<VideoUnits>),
     /// One unit a sample, as it is.
     Audio(Arc<Track>),
 }
@@ -67,7 +66,7 @@ impl Mp4Track {
 
     pub(super) fn id(&self) -> TrackId {
         match self.payload {
-            Payload::H264(_) => TrackId::VIDEO,
+            Payload::Video(_) => TrackId::VIDEO,
             Payload::Audio(_) => TrackId::AUDIO,
         }
     }
@@ -75,14 +74,14 @@ impl Mp4Track {
     /// The track as units carry it, once its parameters are known.
     pub(super) fn track(&self) -> Option<&Arc<Track>> {
         match &self.payload {
-            Payload::H264(video) => video.track(),
+            Payload::Video(video) => video.track(),
             Payload::Audio(track) => Some(track),
         }
     }
 
     fn unit_timescale(&self) -> Timescale {
         match &self.payload {
-            Payload::H264(_) => Timescale::VIDEO_90K,
+            Payload::Video(_) => Timescale::VIDEO_90K,
             Payload::Audio(track) => track.timescale,
         }
     }
@@ -114,7 +113,7 @@ impl<'a> Movie<'a> {
             }
             let Some((track, stbl)) = movie.track(&child, movie_timescale)? else { continue };
             let taken = match track.payload {
-                Payload::H264(_) => &mut video,
+                Payload::Video(_) => &mut video,
                 Payload::Audio(_) => &mut audio,
             };
             if std::mem::replace(taken, true) {
@@ -238,9 +237,14 @@ impl Payload {
             b"avc1" | b"avc3" => {
                 entry.skip(VISUAL_ENTRY_LEN).map_err(broken)?;
                 let config = entry.require(b"avcC", "no avcC").map_err(broken)?;
-                let video = DecoderConfigurationRecord::parse(config.rest())
-                    .and_then(|record| VideoUnits::length_prefixed(&record));
-                video.map(|video| Self::H264(Box::new(video))).map_err(|error| format!("{kind}: {error}"))
+                let video = VideoUnits::h264_length_prefixed(config.rest());
+                video.map(|video| Self::Video(Box::new(video))).map_err(|error| format!("{kind}: {error}"))
+            }
+            b"hvc1" | b"hev1" => {
+                entry.skip(VISUAL_ENTRY_LEN).map_err(broken)?;
+                let config = entry.require(b"hvcC", "no hvcC").map_err(broken)?;
+                let video = VideoUnits::h265_length_prefixed(config.rest());
+                video.map(|video| Self::Video(Box::new(video))).map_err(|error| format!("{kind}: {error}"))
             }
             b"mp4a" => {
                 skip_audio_entry(&mut entry).map_err(broken)?;

@@ -20,6 +20,7 @@ use super::timestamp::Unwrapper;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamKind {
     H264,
+    H265,
     Adts,
     Opus { channels: u8 },
 }
@@ -34,7 +35,7 @@ pub(super) struct Elementary {
 
 #[derive(Debug)]
 enum CodecState {
-    H264(Box<VideoUnits>),
+    Video(Box<VideoUnits>),
     Adts(AdtsUnits),
     Opus(Option<Arc<Track>>),
 }
@@ -44,6 +45,7 @@ impl StreamKind {
     pub(super) fn of(entry: &StreamEntry) -> Result<Self, String> {
         match (entry.stream_type, entry.registration) {
             (0x1b, _) => Ok(Self::H264),
+            (0x24, _) => Ok(Self::H265),
             (0x0f, _) => Ok(Self::Adts),
             (0x06, Some(id)) if id == *b"Opus" => match entry.opus_channels {
                 Some(0 | 2) | None => Ok(Self::Opus { channels: 2 }),
@@ -51,7 +53,6 @@ impl StreamKind {
                 Some(code) => Err(format!("Opus with channel configuration {code} is not supported")),
             },
             (0x11, _) => Err("AAC as LATM is not supported, only as ADTS".to_owned()),
-            (0x24, _) => Err("H.265 is not supported".to_owned()),
             (0x03 | 0x04, _) => Err("MPEG audio is not supported".to_owned()),
             (0x01 | 0x02, _) => Err("MPEG-1 and MPEG-2 video are not supported".to_owned()),
             (stream_type, None) => Err(format!("unknown stream type {stream_type:#04x}")),
@@ -63,7 +64,7 @@ impl StreamKind {
 
     pub(super) const fn track_id(self) -> TrackId {
         match self {
-            Self::H264 => TrackId::VIDEO,
+            Self::H264 | Self::H265 => TrackId::VIDEO,
             Self::Adts | Self::Opus { .. } => TrackId::AUDIO,
         }
     }
@@ -72,7 +73,8 @@ impl StreamKind {
 impl Elementary {
     pub(super) fn new(kind: StreamKind) -> Self {
         let codec = match kind {
-            StreamKind::H264 => CodecState::H264(Box::new(VideoUnits::annexb())),
+            StreamKind::H264 => CodecState::Video(Box::new(VideoUnits::h264_annexb())),
+            StreamKind::H265 => CodecState::Video(Box::new(VideoUnits::h265_annexb())),
             StreamKind::Adts => CodecState::Adts(AdtsUnits::new()),
             StreamKind::Opus { channels } => CodecState::Opus(opus_track(channels)),
         };
@@ -92,7 +94,7 @@ impl Elementary {
         self.last = Some(dts);
         let at = |ticks| MediaTime::new(ticks, Timescale::VIDEO_90K);
         match &mut self.codec {
-            CodecState::H264(video) => {
+            CodecState::Video(video) => {
                 let pts = pes.pts.map_or(dts, |stamp| time.near(stamp));
                 video.unit(pes.payload, at(dts), at(pts), pes.lost, collector);
             }

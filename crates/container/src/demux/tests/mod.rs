@@ -53,6 +53,16 @@ const NO_B_FRAMES: &[&str] = &[
     "-threads",
     "1",
 ];
+const H265: &[&str] = &[
+    "-c:v",
+    "libx265",
+    "-preset",
+    "ultrafast",
+    "-x265-params",
+    "log-level=none:bframes=2:keyint=25:min-keyint=25",
+    "-pix_fmt",
+    "yuv420p",
+];
 const AAC: &[&str] = &["-c:a", "aac", "-b:a", "64k"];
 const OPUS: &[&str] = &["-c:a", "libopus", "-b:a", "64k"];
 

@@ -41,6 +41,16 @@ fn fragments_have_the_times_that_ffprobe_reads() {
 }
 
 #[test]
+fn h265_is_read_whether_its_parameter_sets_stand_in_the_header_or_in_band() {
+    for (name, tag) in [("hvc1.mp4", "hvc1"), ("hev1.mp4", "hev1")] {
+        let bytes = ffmpeg(&[SOURCES, H265, AAC, &["-tag:v", tag], FRAGMENTS]);
+        let demuxed = demux(&bytes);
+        assert_eq!((demuxed.error.clone(), codecs(&demuxed)), (None, vec!["H.265", "AAC"]));
+        assert_eq!(demuxed.video_times(12_800), ffprobe(name, &bytes, "v"));
+    }
+}
+
+#[test]
 fn a_fragment_for_each_picture_gives_the_same_pictures() {
     let flags = ["-movflags", "empty_moov+default_base_moof+frag_every_frame", "-f", "mp4"];
     let bytes = ffmpeg(&[SOURCES, NO_B_FRAMES, AAC, &flags]);

@@ -34,6 +34,18 @@ fn sound_is_continuous_although_several_frames_share_a_time_stamp() {
 }
 
 #[test]
+fn h265_has_the_times_that_ffprobe_reads_and_its_random_access_points() {
+    let bytes = ffmpeg(&[SOURCES, H265, AAC, &["-f", "mpegts"]]);
+    let demuxed = demux(&bytes);
+    assert_eq!(codecs(&demuxed), ["H.265", "AAC"]);
+    assert_eq!(demuxed.tracks[0].parameters.dimensions(), Some((160, 120)));
+    assert!(demuxed.tracks[0].parameters.rfc6381().starts_with("hvc1.1.6.L30"));
+    assert_eq!(demuxed.video_times(90_000), ffprobe("h265.ts", &bytes, "v"));
+    let random_access = demuxed.video().iter().filter(|unit| unit.random_access).count();
+    assert_eq!((random_access, demuxed.stats.errors), (2, 0));
+}
+
+#[test]
 fn the_first_unit_waits_until_both_tracks_are_known() {
     let mut demuxer = Demuxer::new(None);
     let mut out = VecDeque::new();
