@@ -307,6 +307,16 @@ pub fn describe(name: &str, tracks: &[Arc<Track>]) -> String {
     text
 }
 
+/// What of a track stands in a description and nowhere else: two tracks with the same may follow each other in one session.
+pub fn fingerprint(track: &Track) -> String {
+    let in_band = match &track.parameters {
+        CodecParameters::H264(_) | CodecParameters::H265(_) => true,
+        CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_) => false,
+    };
+    let parameters = format_parameters(&track.parameters).filter(|_| !in_band).unwrap_or_default();
+    format!("{} {parameters}", mapping(&track.parameters))
+}
+
 fn mapping(parameters: &CodecParameters) -> String {
     match parameters {
         CodecParameters::H264(_) => "H264/90000".to_owned(),

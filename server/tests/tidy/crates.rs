@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("encode", &["media", "codec"]),
     ("container", &["media", "codec"]),
     ("rtp", &["media", "codec"]),
+    ("rtsp", &["media", "codec", "rtp"]),
 ];
 
 /// Crates with C code behind them. Their lints are their own, since only so can one file allow what the workspace
