@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::auth::Guard;
 use crate::config::plan::Plan;
+use crate::config::tls::CertificatePlan;
 use crate::config::values::ListenAddress;
 use crate::endpoint::Context;
 use crate::endpoints::ENDPOINTS;
@@ -24,6 +26,7 @@ use crate::metrics::process;
 use crate::net::connections::Connections;
 use crate::net::listen;
 use crate::net::notify::Notify;
+use crate::net::tls::Tls;
 use crate::roster::{Home, Roster};
 use crate::still::Stills;
 use crate::supervise::accept::{self, Protocol};
@@ -58,11 +61,24 @@ fn bind(address: &ListenAddress) -> Result<Vec<TcpListener>, StartError> {
     address.0.iter().map(listen).collect()
 }
 
+fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, StartError> {
+    let bound = addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    Ok(bound.into_iter().flatten().collect())
+}
+
+/// The certificate, from where the configuration says; what is made is kept if there is a configuration to keep it beside.
+fn certified(plan: CertificatePlan, home: &Home) -> Result<Tls, StartError> {
+    let folder = home.configuration.as_deref().map(|file| file.parent().unwrap_or(Path::new("")));
+    let plan = plan.within(folder.unwrap_or(Path::new("")));
+    Tls::new(plan, folder.is_some()).map_err(|error| StartError::Tls(error.to_string()))
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct App {
     context: Context,
     addresses: Vec<SocketAddr>,
+    secure_addresses: Vec<SocketAddr>,
     routes: Routes,
     roster: Arc<Roster>,
 }
@@ -74,11 +90,10 @@ impl App {
     /// [`StartError::Exposed`] for one that others could reach and do everything, [`StartError::Listen`] for an address that cannot be had.
     pub fn start(plan: Plan, home: Home) -> Result<Self, StartError> {
         plan.refuse_exposure()?;
-        let mut listeners = Vec::new();
-        for listen in &plan.http.listen {
-            listeners.extend(bind(listen)?);
-        }
-        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let (plain, secure) = (bind_all(&plan.http.listen)?, bind_all(&plan.http.listen_tls)?);
+        let addresses =
+            |listeners: &[TcpListener]| listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let (addresses, secure_addresses) = (addresses(&plain), addresses(&secure));
         let mut others = Vec::new();
         for listen in plan.listen {
             match bind(&listen.address) {
@@ -87,6 +102,8 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
+        let wants_tls = !secure.is_empty() || others.iter().any(|(_, listen)| listen.tls);
+        let tls = if wants_tls { Some(certified(plan.certificate, &home)?) } else { None };
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
         let origins = Arc::new(plan.http.origins);
@@ -121,23 +138,42 @@ impl App {
             context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
         }
         let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.router(), context.clone()));
-        for listener in listeners {
-            let serve = accept::serve(listener, None, Arc::clone(&http), context.clone());
-            context.tasks.spawn("listener", serve);
-        }
-        for (bound, listen) in others {
-            let protocol = (listen.protocol)(&context);
-            for listener in bound {
-                let serve = accept::serve(listener, None, Arc::clone(&protocol), context.clone());
+        let config = tls.as_ref().map(Tls::config);
+        let serve = |listeners: Vec<TcpListener>, is_tls: bool, protocol: Arc<dyn Protocol>| {
+            for listener in listeners {
+                let config = config.clone().filter(|_| is_tls);
+                let serve = accept::serve(listener, config, Arc::clone(&protocol), context.clone());
                 context.tasks.spawn("listener", serve);
             }
+        };
+        serve(plain, false, Arc::clone(&http));
+        serve(secure, true, http);
+        for (bound, listen) in others {
+            for address in bound.iter().filter_map(|listener| listener.local_addr().ok()) {
+                info!(protocol = listen.name, %address, tls = listen.tls, "listens");
+            }
+            serve(bound, listen.tls, (listen.protocol)(&context));
         }
-        Ok(Self { context, addresses, routes, roster })
+        if let Some(tls) = tls {
+            let stop = context.stop.clone();
+            context.tasks.spawn("certificate", async move {
+                tokio::select! {
+                    () = tls.look_after() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+        Ok(Self { context, addresses, secure_addresses, routes, roster })
     }
 
     /// Where HTTP is listened for; the port is the real one where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where HTTPS is listened for.
+    pub fn secure_addresses(&self) -> &[SocketAddr] {
+        &self.secure_addresses
     }
 
     /// Every address that is answered, and what each asks of a caller.

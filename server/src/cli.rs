@@ -168,7 +168,14 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let app = App::start(plan, home)?;
-        Announcement { addresses: app.addresses(), names: &names, token: token.as_deref(), open }.make();
+        Announcement {
+            addresses: app.addresses(),
+            secure: app.secure_addresses(),
+            names: &names,
+            token: token.as_deref(),
+            open,
+        }
+        .make();
         let notify = Notify::from_environment().unwrap_or_else(|error| {
             warn!(%error, "the service manager cannot be told anything");
             Notify::default()

@@ -85,6 +85,8 @@ pub trait Endpoint: Sync {
 
 /// An address to listen on for a protocol of its own.
 pub struct Listen {
+    /// What is spoken there, as the log calls it.
+    pub name: &'static str,
     /// Where.
     pub address: ListenAddress,
     /// Every connection is TLS.

@@ -86,6 +86,9 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// There is no certificate for TLS.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// Other machines could do everything.
     #[error(
         "it would listen on {address}, where other machines reach it, and nothing says who may do what. \

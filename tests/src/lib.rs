@@ -13,6 +13,7 @@ pub mod program;
 pub mod prometheus;
 pub mod random;
 pub mod server;
+pub mod tls;
 pub mod tool;
 pub mod units;
 pub mod viewer;

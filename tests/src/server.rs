@@ -75,6 +75,11 @@ impl Server {
         });
     }
 
+    /// What it said on standard output.
+    pub fn said(&self) -> String {
+        self.read("stdout")
+    }
+
     /// Where its configuration (`firstlight.toml`) and what it keeps are.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -1,17 +1,20 @@
 //! What the program says when it runs: where to look. On standard output, since it is the answer to the command.
 
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
 use super::say;
+use crate::net::machine::{hostname, outward};
 
 /// Where to look.
 #[derive(Debug)]
 pub(super) struct Announcement<'a> {
     pub(super) addresses: &'a [SocketAddr],
+    /// Where to look by HTTPS.
+    pub(super) secure: &'a [SocketAddr],
     /// The streams.
     pub(super) names: &'a [String],
     /// Made for this run; whoever has it may watch.
@@ -24,22 +27,26 @@ impl Announcement<'_> {
     /// Says it.
     pub(super) fn make(&self) {
         let query = self.token.map(|token| format!("?token={token}")).unwrap_or_default();
-        for address in self.addresses {
+        let plain = self.addresses.iter().map(|address| ("http", address));
+        let secure = self.secure.iter().map(|address| ("https", address));
+        for (scheme, address) in plain.chain(secure) {
             let place = place(*address, self.token.is_some());
-            say(format_args!("firstlight {}: open http://{place}/{query}", env!("CARGO_PKG_VERSION")));
+            say(format_args!("firstlight {}: open {scheme}://{place}/{query}", env!("CARGO_PKG_VERSION")));
             for name in self.names {
-                say(format_args!("  {name}: http://{place}/{name}/{query}"));
+                say(format_args!("  {name}: {scheme}://{place}/{name}/{query}"));
             }
             // In a file or a pipe nobody can point a phone at it.
             if self.token.is_some() && io::stdout().is_terminal() {
-                say(format_args!("{}", code(&format!("http://{place}/{query}"))));
+                say(format_args!("{}", code(&format!("{scheme}://{place}/{query}"))));
             }
         }
         if self.token.is_some() {
             say(format_args!(
                 "Whoever has this address can watch and publish until firstlight ends; without it nobody can."
             ));
-        } else if self.open && self.addresses.iter().any(|a| !a.ip().to_canonical().is_loopback()) {
+        } else if self.open
+            && self.addresses.iter().chain(self.secure).any(|a| !a.ip().to_canonical().is_loopback())
+        {
             say(format_args!(
                 "Everybody who can reach this machine can watch and change everything: auth is \"open\"."
             ));
@@ -66,16 +73,4 @@ fn code(text: &str) -> String {
     let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let lines = picture.lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m"));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The address that other machines of the network know this one by. Nothing is sent: the system is only asked which way it would go.
-fn outward() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_unspecified())
-}
-
-fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |n| n.trim().to_owned())
 }

@@ -7,4 +7,5 @@ pub mod limits;
 pub mod origins;
 pub mod plan;
 pub mod reserved;
+pub mod tls;
 pub mod values;

@@ -14,6 +14,7 @@ use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
 use super::origins::wrong_origins;
 use super::reserved;
+use super::tls::CertificatePlan;
 use super::values::{ListenAddress, Span};
 use crate::auth::{Policy, Sections};
 use crate::endpoint::{Endpoint, Listen, Serve, Source};
@@ -26,6 +27,8 @@ use crate::supervise::source::Demand;
 pub struct Plan {
     /// HTTP.
     pub http: HttpPlan,
+    /// The certificate of everything that is TLS.
+    pub certificate: CertificatePlan,
     /// How much of what a peer may have.
     pub limits: Limits,
     /// From where on newcomers are turned away.
@@ -49,6 +52,8 @@ pub struct Plan {
 pub struct HttpPlan {
     /// Addresses to listen on.
     pub listen: Vec<ListenAddress>,
+    /// Addresses to listen on by TLS.
+    pub listen_tls: Vec<ListenAddress>,
     /// Pages that may connect.
     pub origins: OriginPolicy,
 }
@@ -86,7 +91,13 @@ impl Plan {
     /// [`StartError::Exposed`], with the ways out.
     pub fn refuse_exposure(&self) -> Result<(), StartError> {
         let of_endpoints = self.listen.iter().map(|listen| &listen.address);
-        let mut addresses = self.http.listen.iter().chain(of_endpoints).flat_map(|listen| &listen.0);
+        let mut addresses = self
+            .http
+            .listen
+            .iter()
+            .chain(&self.http.listen_tls)
+            .chain(of_endpoints)
+            .flat_map(|listen| &listen.0);
         match addresses.find(|address| !address.ip().to_canonical().is_loopback()) {
             Some(address) if !self.auth.may_be_reached() => {
                 Err(StartError::Exposed { address: address.to_string() })
@@ -109,6 +120,7 @@ impl std::fmt::Debug for Plan {
 #[serde(deny_unknown_fields, default)]
 struct Http {
     listen: Vec<ListenAddress>,
+    listen_tls: Vec<ListenAddress>,
     allow_origins: Vec<String>,
 }
 
@@ -126,7 +138,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 impl Default for Http {
     fn default() -> Self {
         let listen = DEFAULT_LISTEN.parse().expect("the default address is one");
-        Self { listen: vec![listen], allow_origins: Vec::new() }
+        Self { listen: vec![listen], listen_tls: Vec::new(), allow_origins: Vec::new() }
     }
 }
 
@@ -137,6 +149,7 @@ impl Default for Http {
 pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut http = Http::default();
+    let mut certificate = CertificatePlan::default();
     let mut limits = Limits::default();
     let mut budget = Budget::default();
     let mut api = Api::default();
@@ -152,6 +165,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         match key.as_str() {
             "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
             "limits" => keep(Limits::parse(section), &mut errors, |parsed| limits = parsed),
+            "tls" => keep(CertificatePlan::parse(section), &mut errors, |parsed| certificate = parsed),
             "budget" => keep(Budget::parse(section), &mut errors, |parsed| budget = parsed),
             "api" => keep(section.parse(), &mut errors, |parsed| api = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
@@ -185,7 +199,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             keep(endpoint.listen(section), &mut errors, |mut more| listen.append(&mut more));
         }
     }
-    if http.listen.is_empty() {
+    if http.listen.is_empty() && http.listen_tls.is_empty() {
         let message = "listen must name at least one address".to_owned();
         errors.push(ConfigError {
             origin: text.origin.clone(),
@@ -197,9 +211,14 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
     if !errors.is_empty() {
         return Err(errors);
     }
-    let http = HttpPlan { listen: http.listen, origins: OriginPolicy::new(http.allow_origins) };
+    let http = HttpPlan {
+        listen: http.listen,
+        listen_tls: http.listen_tls,
+        origins: OriginPolicy::new(http.allow_origins),
+    };
     Ok(Plan {
         http,
+        certificate,
         auth,
         limits,
         budget,
@@ -250,7 +269,7 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: 
 }
 
 fn known(endpoints: &[&dyn Endpoint]) -> String {
-    let mut names = vec!["api", "auth", "budget", "http", "limits", "streams", "tokens", "users"];
+    let mut names = vec!["api", "auth", "budget", "http", "limits", "streams", "tls", "tokens", "users"];
     names.extend(endpoints.iter().map(|e| e.name()));
     names.sort_unstable();
     names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")

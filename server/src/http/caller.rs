@@ -12,6 +12,7 @@ use axum::middleware::Next;
 
 use super::refusal;
 use crate::auth::{self, Caller, Check, Guard, Outcome};
+use crate::net::peer::Encrypted;
 use crate::supervise::tasks::on_thread;
 
 /// Puts the caller's identity into the request's extensions.
@@ -57,12 +58,18 @@ fn arrival(guard: &Guard, caller: &Caller, head: &request::Parts) -> Option<Head
         return None;
     }
     let (id, length) = guard.begin_session(caller)?;
-    cookie(&head.headers, &id, length)
+    cookie(&head.headers, &id, length, head.extensions.get::<Encrypted>().is_some())
 }
 
-/// A session's cookie: not for scripts, and sent for our own pages alone.
-pub(super) fn cookie(request: &HeaderMap, id: &str, length: Duration) -> Option<HeaderValue> {
+/// A session's cookie: not for scripts, sent for our own pages alone, and never in the clear if it was given by TLS.
+pub(super) fn cookie(
+    request: &HeaderMap,
+    id: &str,
+    length: Duration,
+    is_encrypted: bool,
+) -> Option<HeaderValue> {
     let (name, seconds) = (auth::cookie_name(request), length.as_secs());
-    let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+    let secure = if is_encrypted { "; Secure" } else { "" };
+    let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).ok()
 }

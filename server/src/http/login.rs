@@ -19,6 +19,7 @@ use super::problem::Refusal;
 use super::{caller, refusal};
 use crate::auth::{self, Access, Credential, Disbelief, Guard, Identity, MAX_PASSWORD, Right, Rights};
 use crate::endpoint::{Context, Route};
+use crate::net::peer::Encrypted;
 
 /// What the login page sends.
 #[derive(Deserialize)]
@@ -92,8 +93,11 @@ async fn login(
         Ok(caller) => caller,
         Err(wait) => return refusal::slowed(wait),
     };
+    let is_encrypted = head.extensions.get::<Encrypted>().is_some();
     let session = guard.begin_session(&caller);
-    let Some(cookie) = session.and_then(|(id, length)| caller::cookie(&head.headers, &id, length)) else {
+    let Some(cookie) =
+        session.and_then(|(id, length)| caller::cookie(&head.headers, &id, length, is_encrypted))
+    else {
         return wrong();
     };
     if let Some(before) = auth::session_of(&head.headers) {
@@ -105,6 +109,7 @@ async fn login(
 async fn logout(
     State(guard): State<Arc<Guard>>,
     Extension(identity): Extension<Identity>,
+    encrypted: Option<Extension<Encrypted>>,
     headers: HeaderMap,
 ) -> Response<Body> {
     if identity.disbelief() == Some(Disbelief::Foreign) {
@@ -117,7 +122,7 @@ async fn logout(
     if let Some(id) = auth::session_of(&headers) {
         guard.end_session(&id);
     }
-    let gone = caller::cookie(&headers, "", Duration::ZERO);
+    let gone = caller::cookie(&headers, "", Duration::ZERO, encrypted.is_some());
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().extend(gone.map(|cookie| (header::SET_COOKIE, cookie)));
     response

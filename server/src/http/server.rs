@@ -23,7 +23,7 @@ use super::patience::Patient;
 use crate::endpoint::Context;
 use crate::metrics::Refused;
 use crate::net::connections::Permit;
-use crate::net::peer::Peer;
+use crate::net::peer::{Encrypted, Peer};
 use crate::net::takeover::Takeover;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -68,9 +68,13 @@ impl Protocol for Http {
 async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: Router, context: Context) {
     let Context { stop, metrics, limits, .. } = context;
     let (give, mut given) = mpsc::channel(1);
+    let is_encrypted = stream.is_encrypted();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(|body| Body::new(Patient::new(body, PAUSE)));
         request.extensions_mut().insert(peer);
+        if is_encrypted {
+            request.extensions_mut().insert(Encrypted);
+        }
         request.extensions_mut().insert(Arc::clone(&permit));
         let (answer, metrics) = (router.clone().oneshot(request), Arc::clone(&metrics));
         let give = give.clone();

@@ -21,6 +21,10 @@ impl Peer {
     }
 }
 
+/// In the extensions of a request that came by TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encrypted;
+
 #[cfg(test)]
 mod tests {
     use super::*;

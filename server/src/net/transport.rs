@@ -158,6 +158,16 @@ impl Socket {
         }
     }
 
+    /// Says that nothing more will come, where that is said: TLS tells an end from a connection that was cut (RFC 8446 §6.1).
+    pub fn conclude(&self) {
+        if let Self::Tls(tls) = self {
+            let mut state = tls.lock();
+            state.send_close_notify();
+            // Whoever does not read it does not miss it.
+            let _ = tls.flush(&mut state);
+        }
+    }
+
     /// Until there may be room.
     ///
     /// # Errors

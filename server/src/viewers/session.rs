@@ -328,6 +328,7 @@ impl Session {
         // The peer may be gone already; then there is nobody to tell.
         if self.send_rest(left.rest).await.is_ok() {
             let _ = self.send_rest(say.freeze()).await;
+            self.line.io.conclude();
         }
     }
 }

@@ -1,0 +1,120 @@
+//! `[tls]`: which certificate the server shows.
+//!
+//! Only the values; what is done with them is `net::tls`'s.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::file::Section;
+use crate::error::ConfigError;
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificatePlan {
+    /// Files of somebody who looks after them; read again when they change.
+    Files {
+        /// The chain, PEM.
+        certificate: PathBuf,
+        /// The private key, PEM.
+        key: PathBuf,
+    },
+    /// Made by ourselves at the first start, and kept.
+    SelfSigned {
+        /// Names and addresses besides those of this machine.
+        names: Vec<String>,
+        /// The folder it is kept in.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Tls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    names: Vec<String>,
+    dir: Option<PathBuf>,
+}
+
+/// What is kept, beside the configuration.
+const DIR: &str = "firstlight.tls";
+
+impl Default for CertificatePlan {
+    fn default() -> Self {
+        Self::SelfSigned { names: Vec::new(), dir: PathBuf::from(DIR) }
+    }
+}
+
+impl CertificatePlan {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for keys that say two things, or half of one.
+    pub fn parse(section: Section<'_>) -> Result<Self, ConfigError> {
+        let place = section.clone();
+        let Tls { certificate, key, names, dir } = section.parse()?;
+        match (certificate, key) {
+            (Some(certificate), Some(key)) if names.is_empty() => Ok(Self::Files { certificate, key }),
+            (Some(_), Some(_)) => {
+                Err(place.error("names is for a certificate that is made here; yours has its own"))
+            }
+            (None, None) => Ok(Self::SelfSigned { names, dir: dir.unwrap_or_else(|| PathBuf::from(DIR)) }),
+            _ => Err(place
+                .error("certificate and key belong together: both, or neither for one that is made here")),
+        }
+    }
+
+    /// Relative paths are meant from the configuration's folder.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        let paths: Vec<&mut PathBuf> = match &mut self {
+            Self::Files { certificate, key } => vec![certificate, key],
+            Self::SelfSigned { dir, .. } => vec![dir],
+        };
+        for path in paths {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Text;
+
+    fn parse(toml: &str) -> Result<CertificatePlan, ConfigError> {
+        let text = Text { origin: "test.toml".to_owned(), toml: format!("[tls]\n{toml}") };
+        let (_, section) = text.sections().unwrap().pop().unwrap();
+        CertificatePlan::parse(section)
+    }
+
+    #[test]
+    fn a_certificate_is_given_or_made() {
+        assert!(matches!(parse("certificate = \"a\"\nkey = \"b\""), Ok(CertificatePlan::Files { .. })));
+        assert_eq!(parse(""), Ok(CertificatePlan::default()));
+    }
+
+    #[test]
+    fn half_of_something_and_two_things_at_once_are_refused() {
+        for (toml, says) in [
+            ("certificate = \"a\"", "belong together"),
+            ("key = \"a\"", "belong together"),
+            ("certificate = \"a\"\nkey = \"b\"\nnames = [\"c\"]", "has its own"),
+            ("pem = \"a\"", "pem"),
+        ] {
+            let error = parse(toml).unwrap_err().to_string();
+            assert!(error.contains(says), "{toml}: {error}");
+        }
+    }
+
+    #[test]
+    fn paths_are_meant_from_the_configurations_folder() {
+        let plan = parse("certificate = \"a\"\nkey = \"/b\"").unwrap().within(Path::new("/etc/firstlight"));
+        assert_eq!(
+            plan,
+            CertificatePlan::Files { certificate: "/etc/firstlight/a".into(), key: "/b".into() }
+        );
+    }
+}
