@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::auth::Guard;
+use crate::config::limits::LiveLimits;
 use crate::config::plan::Plan;
 use crate::config::tls::CertificatePlan;
 use crate::config::values::ListenAddress;
@@ -22,35 +23,22 @@ use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
 use crate::http::router::Routes;
 use crate::http::server::Http;
-use crate::metrics::process;
-use crate::net::connections::Connections;
+use crate::net::connections::{Connections, room_for};
 use crate::net::listen;
 use crate::net::notify::Notify;
 use crate::net::tls::Tls;
-use crate::roster::{Home, Roster};
+use crate::roster::{Home, Live, Roster};
 use crate::still::Stills;
 use crate::supervise::accept::{self, Protocol};
 use crate::supervise::audience::Audience;
 use crate::supervise::budget::Budget;
 use crate::supervise::cameras::Cameras;
+use crate::supervise::standing;
 use crate::supervise::tasks::Tasks;
 use crate::supervise::watchdog;
 
 /// Everything is over within this time after the signal.
 const JOIN_DEADLINE: Duration = Duration::from_secs(4);
-
-/// Descriptors that are needed besides those of connections: files, pipes, the runtime's own.
-const OTHER_DESCRIPTORS: usize = 256;
-
-/// Asks the system for a descriptor for each connection, and says how many there can be.
-fn room_for(connections: usize) -> usize {
-    let most = process::allow_descriptors(connections.saturating_add(OTHER_DESCRIPTORS));
-    let room = most.saturating_sub(OTHER_DESCRIPTORS).max(most / 2);
-    if room < connections {
-        warn!(connections, room, "the system allows fewer descriptors than [limits] connections needs");
-    }
-    room.min(connections)
-}
 
 /// Listens on every address that was meant.
 fn bind(address: &ListenAddress) -> Result<Vec<TcpListener>, StartError> {
@@ -106,15 +94,17 @@ impl App {
         let tls = if wants_tls { Some(certified(plan.certificate, &home)?) } else { None };
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
+        let limits = LiveLimits::new(plan.limits);
+        let cameras = Cameras::new(stop.clone()).within(Arc::clone(&budget), Arc::clone(&metrics));
         let origins = Arc::new(plan.http.origins);
         let context = Context {
-            cameras: Arc::new(Cameras::new(stop.clone())),
+            cameras: Arc::new(cameras),
             tasks: Tasks::default(),
             stop,
             guard: Arc::new(Guard::new(plan.auth, Arc::clone(&origins))),
             origins,
-            audience: Audience::new(plan.limits, Arc::clone(&budget), Arc::clone(&metrics)),
-            limits: plan.limits,
+            audience: Audience::new(limits.clone(), Arc::clone(&budget), Arc::clone(&metrics)),
+            limits,
             connections: Connections::new(
                 room_for(plan.limits.connections),
                 plan.limits.connections_per_address,
@@ -122,10 +112,18 @@ impl App {
             metrics,
             stills: Stills::default(),
         };
+        context.connections.trust(plan.http.proxies);
+        let live = Live {
+            guard: Arc::clone(&context.guard),
+            origins: Arc::clone(&context.origins),
+            limits: context.limits.clone(),
+            connections: Arc::clone(&context.connections),
+            budget: Arc::clone(&budget),
+        };
         let roster = Arc::new(Roster::new(
             Arc::clone(&context.cameras),
             context.tasks.clone(),
-            Arc::clone(&context.guard),
+            live,
             ENDPOINTS,
             home,
             plan.streams,
@@ -133,9 +131,12 @@ impl App {
         ));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
         let routes = Routes::new(parts, &context, &roster);
-        if budget.is_limited() {
-            let (audience, stop) = (context.audience.clone(), context.stop.clone());
-            context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
+        let (audience, stop) = (context.audience.clone(), context.stop.clone());
+        context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
+        if !context.guard.is_open() {
+            let (guard, audience) = (Arc::clone(&context.guard), context.audience.clone());
+            let (cameras, stop) = (Arc::clone(&context.cameras), context.stop.clone());
+            context.tasks.spawn("standing", standing::watch(guard, audience, cameras, stop));
         }
         let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.router(), context.clone()));
         let config = tls.as_ref().map(Tls::config);

@@ -186,7 +186,11 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload(app.roster()).await,
+                _ = hangup.recv() => {
+                    notify.reloading();
+                    reload(app.roster()).await;
+                    notify.ready();
+                }
             }
         }
         notify.stopping();

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Guard, Right};
 use crate::config::file::Section;
-use crate::config::limits::Limits;
+use crate::config::limits::LiveLimits;
 use crate::config::values::ListenAddress;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, SourceError};
@@ -115,8 +115,8 @@ pub struct Context {
     pub guard: Arc<Guard>,
     /// Everybody who watches.
     pub audience: Audience,
-    /// How much of what a peer may have.
-    pub limits: Limits,
+    /// How much of what a peer may have, as it is now.
+    pub limits: LiveLimits,
     /// The connections there are.
     pub connections: Arc<Connections>,
     /// What is counted.

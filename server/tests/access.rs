@@ -34,6 +34,9 @@ rights = { publish = ["front"] }
 [tokens.keeper]
 token = "keeper-0123456789"
 rights = { admin = ["front"] }
+[tokens.scraper]
+token = "scraper-0123456789"
+rights = { metrics = true }
 [tokens.admin]
 token = "admin-0123456789"
 rights = { admin = ["*"] }
@@ -47,19 +50,21 @@ struct Somebody {
     front: &'static [Right],
     any: &'static [Right],
     server: bool,
+    metrics: bool,
     /// What they are told if they may not.
     refusal: u16,
 }
 
 const ALL: &[Right] = &[Right::View, Right::Publish, Right::Admin];
 const SOMEBODIES: &[Somebody] = &[
-    Somebody { token: None, front: &[], any: &[], server: false, refusal: 401 },
-    Somebody { token: Some("wrong-0123456789"), front: &[], any: &[], server: false, refusal: 401 },
+    Somebody { token: None, front: &[], any: &[], server: false, metrics: false, refusal: 401 },
+    Somebody { token: Some("wrong-0123456789"), front: &[], any: &[], server: false, metrics: false, refusal: 401 },
     Somebody {
         token: Some("viewer-0123456789"),
         front: &[Right::View],
         any: &[Right::View],
         server: false,
+        metrics: false,
         refusal: 403,
     },
     Somebody {
@@ -67,6 +72,7 @@ const SOMEBODIES: &[Somebody] = &[
         front: &[],
         any: &[Right::View],
         server: false,
+        metrics: false,
         refusal: 403,
     },
     Somebody {
@@ -74,10 +80,19 @@ const SOMEBODIES: &[Somebody] = &[
         front: &[Right::Publish],
         any: &[Right::Publish],
         server: false,
+        metrics: false,
         refusal: 403,
     },
-    Somebody { token: Some("keeper-0123456789"), front: ALL, any: ALL, server: false, refusal: 403 },
-    Somebody { token: Some("admin-0123456789"), front: ALL, any: ALL, server: true, refusal: 403 },
+    Somebody {
+        token: Some("scraper-0123456789"),
+        front: &[],
+        any: &[],
+        server: false,
+        metrics: true,
+        refusal: 403,
+    },
+    Somebody { token: Some("keeper-0123456789"), front: ALL, any: ALL, server: false, metrics: false, refusal: 403 },
+    Somebody { token: Some("admin-0123456789"), front: ALL, any: ALL, server: true, metrics: false, refusal: 403 },
 ];
 
 impl Somebody {
@@ -87,6 +102,7 @@ impl Somebody {
             Access::Stream(right) => self.front.contains(&right),
             Access::Any(right) => self.any.contains(&right),
             Access::Server => self.server,
+            Access::Metrics => self.server || self.metrics,
         }
     }
 }

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use firstlight::auth::{Credential, Guard, Outcome};
 use firstlight::config::file::Text;
+use firstlight::config::limits::{self, LiveLimits};
 use firstlight::config::plan;
 use firstlight::endpoints::ENDPOINTS;
-use firstlight::roster::{Change, Home, Refused, Roster};
+use firstlight::net::connections::Connections;
+use firstlight::roster::{Change, Home, Live, Refused, Roster};
+use firstlight::supervise::budget::Budget;
 use firstlight::supervise::cameras::Cameras;
 use firstlight::supervise::tasks::Tasks;
 use hub::{LagPolicy, Next, Reason, Stream, StreamName, Subscription};
@@ -43,8 +46,14 @@ impl Lab {
         let plan = plan::plan(&Text { origin: "test".to_owned(), toml: toml.to_owned() }, ENDPOINTS).unwrap();
         let (known, work) = (Arc::clone(&cameras), tasks.clone());
         let guard = Arc::new(Guard::new(plan.auth, Arc::default()));
-        let watching = Arc::clone(&guard);
-        let roster = Roster::new(known, work, watching, ENDPOINTS, home, plan.streams, plan.sections);
+        let live = Live {
+            guard: Arc::clone(&guard),
+            origins: Arc::default(),
+            limits: LiveLimits::default(),
+            connections: Connections::new(100, 100),
+            budget: Arc::new(Budget::new(limits::Budget::default())),
+        };
+        let roster = Roster::new(known, work, live, ENDPOINTS, home, plan.streams, plan.sections);
         Self { cameras, tasks, stop, roster: Arc::new(roster), guard, file }
     }
 

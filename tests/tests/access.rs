@@ -320,3 +320,82 @@ fn a_link_is_signed_on_the_command_line_with_the_configurations_key_alone() {
     let (code, words) = sign(&[]);
     assert!(code == Some(1) && words.contains("no [auth] link_key") && words.contains("openssl"), "{words}");
 }
+
+/// A server that believes its own machine about whom it speaks for.
+const PROXY: &str = "[http]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+
+#[test]
+fn behind_a_trusted_proxy_one_guesser_slows_nobody_else() {
+    let tokens = format!("[tokens.wall]\ntoken = \"{TOKEN}\"\nrights = {{ admin = [\"*\"] }}\n[streams.front]\nsource = {SOURCE}\n");
+    let server = Server::start(&format!("{PROXY}{tokens}"));
+    let ask = |token: &str, from: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", bearer.as_str()), ("X-Forwarded-For", from)];
+        get(&server, "/api/v1/streams", &headers).status
+    };
+    let guesses: Vec<u16> = (0..10).map(|n| ask(&format!("wrong-wrong-wrong-{n}"), "192.0.2.66")).collect();
+    assert!(guesses.contains(&429), "{guesses:?}");
+    assert_eq!(ask("wrong-wrong-wrong-1", "192.0.2.66, 192.0.2.7"), 401, "what the client wrote counts for nothing");
+    assert_eq!(ask(TOKEN, "192.0.2.8"), 200);
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [("Authorization", bearer.as_str()), ("Forwarded", "for=\"[2001:db8::5]:99\"")];
+    let mut viewer = Viewer::open_with(server.address(), "/front/ws?format=fmp4", &headers);
+    viewer.binaries(1);
+    let viewers = get(&server, "/api/v1/viewers", &[("Authorization", &bearer)]).body;
+    assert!(viewers.contains("[2001:db8::5]:99"), "{viewers}");
+    // Without the word of the configuration the header is nothing.
+    server.configure(&tokens);
+    let reloaded = request(server.address(), "POST", "/api/v1/reload", &[("Authorization", &bearer)], b"");
+    assert!(reloaded.status == 200 && reloaded.body.contains("\"needs_restart\":[]"), "{}", reloaded.body);
+    let guesses: Vec<u16> = (0..10).map(|n| ask(&format!("guess-guess-guess-{n}"), &format!("192.0.2.{n}"))).collect();
+    assert!(guesses.contains(&429), "{guesses:?}");
+}
+
+#[test]
+fn whoever_loses_the_right_is_shown_the_door_and_others_are_not() {
+    let config = |guest: &str, anonymous: &str, expires: &str| {
+        format!(
+            "[auth]\nanonymous = {{ {anonymous} }}\n\
+             [tokens.stays]\ntoken = \"stays-0123456789\"\nrights = {{ view = [\"*\"] }}\n\
+             [tokens.guest]\ntoken = \"guest-0123456789\"\nrights = {{ {guest} }}\n\
+             [tokens.short]\ntoken = \"short-0123456789\"\nrights = {{ view = [\"front\"] }}\n{expires}\
+             [streams.front]\nsource = {SOURCE}\n[streams.guest]\n"
+        )
+    };
+    let (rights, front) = ("view = [\"front\"], publish = [\"guest\"]", "view = [\"front\"]");
+    let server = Server::start(&config(rights, front, ""));
+    let open = |query: &str| {
+        let mut viewer = Viewer::open(&server, &format!("/front/ws?format=fmp4{query}"));
+        viewer.binaries(1);
+        viewer
+    };
+    let (mut stays, mut guest) = (open("&token=stays-0123456789"), open("&token=guest-0123456789"));
+    let (mut stranger, mut short) = (open(""), open("&token=short-0123456789"));
+    let soon = Command::new("date").args(["-u", "-d", "2 seconds", "+expires = %Y-%m-%dT%H:%M:%SZ"]).output();
+    let soon = String::from_utf8(soon.expect("date is there").stdout).expect("it is ASCII");
+    server.configure(&config(rights, front, &soon));
+    server.hang_up();
+    assert_eq!(short.close_code().0, 1008, "its token has expired");
+
+    let mut publisher = Viewer::open(&server, "/guest/ws?publish=mpegts&token=guest-0123456789");
+    publisher.control("accepted");
+    assert!(!stays.binaries(2).is_empty() && !guest.binaries(2).is_empty());
+    server.configure(&config("view = [\"other\"]", "", ""));
+    server.hang_up();
+    assert_eq!(publisher.close_code().0, 1008);
+    assert_eq!((guest.close_code().0, stranger.close_code().0), (1008, 1008));
+    assert!(!stays.binaries(20).is_empty());
+}
+
+#[test]
+fn who_may_read_what_is_counted_need_not_see_or_change_anything() {
+    let server = Server::start(&format!(
+        "[tokens.scraper]\ntoken = \"scraper-0123456789\"\nrights = {{ metrics = true }}\n[streams.front]\nsource = {SOURCE}\n"
+    ));
+    let bearer = ("Authorization", "Bearer scraper-0123456789");
+    let metrics = get(&server, "/metrics", &[bearer]);
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.body.contains("stream=\"front\""), "{}", metrics.body);
+    assert_eq!(get(&server, "/front/snapshot.jpg", &[bearer]).status, 403);
+    assert_eq!(get(&server, "/api/v1/streams", &[bearer]).status, 403);
+}

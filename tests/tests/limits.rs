@@ -142,7 +142,7 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
     let idle = Server::with_source(SMALL).resident();
     let budget = (idle + (4 << 20)).max(16 << 20);
     let server = Server::start(&format!(
-        "[budget]\nmemory = {budget}\n[streams.front]\nsource = {{ test = {{ width = 1920, height = 1080, fps = 25 }} }}\n"
+        "[budget]\nmemory = {budget}\n[streams.guest]\n[streams.front]\nsource = {{ test = {{ width = 1920, height = 1080, fps = 25 }} }}\n"
     ));
     let viewer = watching(&server, "/front/ws?format=fmp4");
     let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
@@ -152,6 +152,10 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
     assert!(told.starts_with("this server is busy"), "{told}");
     let memory = &server.json("/api/v1/server")["limits"]["memory"];
     assert!(memory["used"].as_u64() > memory["most"].as_u64() && memory["most"] == budget, "{memory}");
+    let publish = http::request(server.address(), "POST", "/guest/publish", &[], b"");
+    is_polite(&publish, 503, "this server is busy");
+    let mut socket = Viewer::open(&server, "/guest/ws?publish=mpegts");
+    assert_eq!(socket.close_code().0, 4503, "whoever publishes is a newcomer as well");
     let still = server.get("/front/snapshot.jpg?width=320");
     assert_eq!(still.status, 200, "whoever is turned away sees a still: {}", still.body);
     assert_eq!(server.get("/front/").status, 200, "its page is still there");
@@ -175,4 +179,28 @@ fn viewers_who_come_and_go_fill_no_log() {
     let lines = log.lines().count();
     assert!(lines < most, "{lines} lines in {:?}:\n{log}", start.elapsed());
     assert!(log.contains("source starts") && log.contains("held="), "{log}");
+}
+
+#[test]
+fn limits_and_the_budget_that_are_read_again_count_at_once() {
+    let config = |limits: &str| format!("{limits}[streams.front]\nsource = {SMALL}\n");
+    let server = Server::start(&config("[limits]\nviewers = 1\n"));
+    let viewer = watching(&server, "/front/ws?format=fmp4");
+    is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "as many watch as may (1)");
+    let reload = |limits: &str| {
+        server.configure(&config(limits));
+        let answer = http::request(server.address(), "POST", "/api/v1/reload", &[], b"");
+        assert!(answer.body.contains("\"needs_restart\":[]"), "{}", answer.body);
+    };
+    reload("[limits]\nviewers = 2\n");
+    let second = watching(&server, "/front/ws?format=fmp4");
+    is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "as many watch as may (2)");
+    reload("[budget]\nmemory = \"16M\"\n");
+    let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
+    is_polite(&eventually("memory is used up", busy), 503, "this server is busy");
+    reload("");
+    let third = watching(&server, "/front/ws?format=fmp4");
+    viewer.undisturbed(DISTURBED);
+    second.undisturbed(DISTURBED);
+    third.undisturbed(DISTURBED);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use firstlight_e2e::camera::{Camera, Film};
 use firstlight_e2e::clip::{self, PLAIN};
-use firstlight_e2e::http::Upload;
+use firstlight_e2e::http::{self, Upload};
 use firstlight_e2e::viewer::Message;
 use firstlight_e2e::{Server, Viewer, tool, within};
 use serde_json::Value;
@@ -423,5 +423,24 @@ fn a_socket_that_sends_nonsense_is_told_so_and_frees_its_place() {
     assert!(grown < 48 << 20, "grown by {grown} bytes");
     firstlight_e2e::eventually("all who published are gone", || {
         (server.tasks("ws-publisher") == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_publisher_is_listed_and_shown_the_door() {
+    let server = Server::start(GUEST);
+    assert_eq!(server.json("/api/v1/publishers"), serde_json::json!([]));
+    let missing = http::request(server.address(), "DELETE", "/api/v1/publishers/guest", &[], b"");
+    assert_eq!(missing.status, 404, "{}", missing.body);
+    let mut publisher = Viewer::open(&server, "/guest/ws?publish=mpegts");
+    publisher.control("accepted");
+    let list = server.json("/api/v1/publishers");
+    assert_eq!((&list[0]["stream"], &list[0]["way"]), (&"guest".into(), &"WebSocket".into()), "{list}");
+    assert!(list[0]["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{list}");
+    let gone = http::request(server.address(), "DELETE", "/api/v1/publishers/guest", &[], b"");
+    assert_eq!(gone.status, 204, "{}", gone.body);
+    assert_eq!(publisher.close_code().0, 1008);
+    within(Duration::from_secs(10), "nobody publishes", || {
+        (server.json("/api/v1/publishers") == serde_json::json!([])).then_some(())
     });
 }

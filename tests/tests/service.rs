@@ -63,6 +63,19 @@ fn the_manager_is_told_when_it_is_ready_that_it_lives_and_when_it_ends() {
 }
 
 #[test]
+fn the_manager_is_told_when_the_configuration_is_read_again() {
+    let manager = Manager::new("reload");
+    let server = Server::start_with("[streams.front]\n", &[("NOTIFY_SOCKET", &manager.name)]);
+    assert_eq!(manager.heard(), "READY=1");
+    server.configure("[streams.front]\n[streams.back]\n");
+    server.hang_up();
+    let said = manager.heard();
+    assert!(said.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{said}");
+    assert_eq!(manager.heard(), "READY=1");
+    assert_eq!(server.get("/back/").status, 200, "ready means that it is done");
+}
+
+#[test]
 fn a_server_that_is_stuck_gives_no_sign_of_life() {
     let manager = Manager::new("stuck");
     let mut server = Server::start_with(

@@ -33,4 +33,6 @@ pub enum Access {
     Any(Right),
     /// [`Right::Admin`] on every stream.
     Server,
+    /// The right to read what is counted, which tells of every stream but shows none.
+    Metrics,
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Method, header, request};
 use hub::StreamName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::credentials::{Carried, Credential};
@@ -35,6 +35,8 @@ use crate::telemetry::Throttle;
 #[derive(Debug)]
 pub struct Guard {
     policy: RwLock<Arc<Policy>>,
+    /// Said when there is another.
+    replaced: Notify,
     origins: Arc<OriginPolicy>,
     slowdown: Slowdown,
     remembered: Remembered,
@@ -81,6 +83,7 @@ impl Guard {
     pub fn new(policy: Policy, origins: Arc<OriginPolicy>) -> Self {
         Self {
             policy: RwLock::new(Arc::new(policy)),
+            replaced: Notify::new(),
             origins,
             slowdown: Slowdown::default(),
             remembered: Remembered::default(),
@@ -91,7 +94,8 @@ impl Guard {
         }
     }
 
-    /// Takes another policy, and says whether it did. Whoever the new one no longer knows is a stranger from the next request on.
+    /// Takes another policy, and says whether it did. Whoever the new one no longer knows is a stranger from the next request on; those who
+    /// watch or publish are looked at by `supervise::standing`.
     ///
     /// A server that asks nobody does not begin to while it runs, nor the other way round: which addresses it may listen on depends on
     /// that. And a token that was printed at the start is not forgotten.
@@ -106,7 +110,13 @@ impl Guard {
         *current = Arc::new(policy);
         drop(current);
         self.remembered.forget();
+        self.replaced.notify_waiters();
         true
+    }
+
+    /// Until there is another policy.
+    pub async fn replaced(&self) {
+        self.replaced.notified().await;
     }
 
     /// Who makes this request.
@@ -261,7 +271,8 @@ impl Guard {
         }
     }
 
-    fn policy(&self) -> Arc<Policy> {
+    /// Who may do what, as it is now.
+    pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

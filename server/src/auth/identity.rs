@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hub::StreamName;
 
+use super::policy::Holder;
 use super::{Access, Right, Rights};
 
 /// Who makes a request, and what they may do. In the extensions of every request that reaches a handler.
@@ -19,7 +20,7 @@ enum Standing {
     /// Nobody said who they are; they may do what everybody may.
     Stranger(Arc<Rights>),
     /// Somebody we know.
-    Known { name: Arc<str>, rights: Arc<Rights> },
+    Known { name: Arc<str>, rights: Arc<Rights>, holder: Option<Holder> },
     /// They said something that is not believed, so they may do nothing.
     Disbelieved(Disbelief),
 }
@@ -46,9 +47,27 @@ impl Identity {
         Self { standing: Standing::Stranger(rights) }
     }
 
-    /// Somebody with a name.
+    /// Somebody with a name, once and for all.
     pub const fn known(name: Arc<str>, rights: Arc<Rights>) -> Self {
-        Self { standing: Standing::Known { name, rights } }
+        Self { standing: Standing::Known { name, rights, holder: None } }
+    }
+
+    /// Somebody who is known by credentials that may be good no longer some day.
+    pub(super) const fn held(name: Arc<str>, rights: Arc<Rights>, holder: Holder) -> Self {
+        Self { standing: Standing::Known { name, rights, holder: Some(holder) } }
+    }
+
+    /// Whose credentials they are known by.
+    pub(super) const fn holder(&self) -> Option<&Holder> {
+        match &self.standing {
+            Standing::Known { holder, .. } => holder.as_ref(),
+            Standing::Everybody | Standing::Stranger(_) | Standing::Disbelieved(_) => None,
+        }
+    }
+
+    /// Whether they did not say who they are.
+    pub(super) const fn is_stranger(&self) -> bool {
+        matches!(self.standing, Standing::Stranger(_))
     }
 
     /// Somebody who is not who they say.
@@ -100,6 +119,11 @@ impl Identity {
         self.holds(|rights| rights.on_all(Right::Admin))
     }
 
+    /// Whether they may read what is counted of all streams.
+    pub fn may_read_metrics(&self) -> bool {
+        self.holds(Rights::to_metrics)
+    }
+
     /// Whether they may have what a route asks for; `stream` is the one its path names, if it names one.
     pub fn satisfies(&self, access: Access, stream: Option<&StreamName>) -> bool {
         match (access, stream) {
@@ -109,6 +133,7 @@ impl Identity {
             (Access::Stream(right), None) => self.holds(|rights| rights.on_all(right)),
             (Access::Any(right), _) => self.may_any(right),
             (Access::Server, _) => self.is_admin(),
+            (Access::Metrics, _) => self.may_read_metrics(),
         }
     }
 

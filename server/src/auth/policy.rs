@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use hub::StreamName;
 
-use super::identity::Identity;
+use super::identity::{Disbelief, Identity};
 use super::jwt::{Claims, Jwt};
 use super::link;
 use super::password::PasswordHash;
@@ -127,21 +127,30 @@ impl Policy {
         Some(Holder::Jwt { name, rights, expires })
     }
 
+    /// Who somebody is now who was known as `identity` before, by what they came with then.
+    pub fn renewed(&self, identity: &Identity) -> Identity {
+        match identity.holder() {
+            Some(holder) => self.identity(holder).unwrap_or(Identity::disbelieved(Disbelief::Expired)),
+            None if identity.is_stranger() => Identity::stranger(Arc::clone(&self.strangers)),
+            None => identity.clone(),
+        }
+    }
+
     /// Who that is now; `None` if they are no longer known, or their time is over.
     pub(super) fn identity(&self, holder: &Holder) -> Option<Identity> {
         match holder {
             Holder::User { name, password } => {
                 let (name, user) = self.users.get_key_value(name)?;
                 (user.password.digest() == *password)
-                    .then(|| Identity::known(Arc::clone(name), Arc::clone(&user.rights)))
+                    .then(|| Identity::held(Arc::clone(name), Arc::clone(&user.rights), holder.clone()))
             }
             Holder::Token(digest) => {
                 let token = self.tokens.iter().find(|token| token.digest == *digest)?;
                 let alive = token.expires.is_none_or(|expires| unix_seconds() < expires);
-                alive.then(|| Identity::known(Arc::clone(&token.name), Arc::clone(&token.rights)))
+                alive.then(|| Identity::held(Arc::clone(&token.name), Arc::clone(&token.rights), holder.clone()))
             }
             Holder::Jwt { name, rights, expires } => (self.jwt.is_some() && unix_seconds() < *expires)
-                .then(|| Identity::known(Arc::clone(name), Arc::clone(rights))),
+                .then(|| Identity::held(Arc::clone(name), Arc::clone(rights), holder.clone())),
         }
     }
 }

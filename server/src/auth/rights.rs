@@ -21,13 +21,16 @@ pub struct Rights {
     view: Vec<Pattern>,
     publish: Vec<Pattern>,
     admin: Vec<Pattern>,
+    /// Read what is counted, of all streams.
+    metrics: bool,
 }
 
 impl Rights {
     /// This right on every stream there is and will be.
     pub fn everywhere(rights: &[Right]) -> Self {
         let every = |right| rights.contains(&right).then(|| Pattern("*".to_owned())).into_iter().collect();
-        Self { view: every(Right::View), publish: every(Right::Publish), admin: every(Right::Admin) }
+        let (view, publish) = (every(Right::View), every(Right::Publish));
+        Self { view, publish, admin: every(Right::Admin), metrics: false }
     }
 
     /// To view one stream and nothing else.
@@ -48,6 +51,11 @@ impl Rights {
     /// Whether they hold this right on every stream there could be.
     pub fn on_all(&self, right: Right) -> bool {
         self.patterns(right).any(|pattern| pattern.0.bytes().all(|byte| byte == b'*'))
+    }
+
+    /// Whether they may read what is counted: by that right, or since they may do everything.
+    pub fn to_metrics(&self) -> bool {
+        self.metrics || self.on_all(Right::Admin)
     }
 
     fn patterns(&self, right: Right) -> impl Iterator<Item = &Pattern> {

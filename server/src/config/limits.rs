@@ -1,7 +1,9 @@
 //! `[limits]` and `[budget]`: how much of what a peer may have, and from where on newcomers are turned away.
 //!
-//! Only the values. They are kept to where the thing is done: connections in `net::connections`, viewers and the budget in
+//! Only the values, and where the limits that are in force stand while the server runs. They are kept to where the thing is done: connections in `net::connections`, viewers and the budget in
 //! `supervise`, sizes where bytes are read.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Deserialize;
 
@@ -29,6 +31,27 @@ pub struct Limits {
     pub message: Size,
     /// How much a publisher may send, in bits per second.
     pub publish_rate: Bitrate,
+}
+
+/// The limits that are in force; another configuration may set others while the server runs. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct LiveLimits(Arc<RwLock<Limits>>);
+
+impl LiveLimits {
+    /// These, until others are set.
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(RwLock::new(limits)))
+    }
+
+    /// As they are now.
+    pub fn now(&self) -> Limits {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets others, for whoever comes from now on.
+    pub fn set(&self, limits: Limits) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
 }
 
 /// `[budget]`.

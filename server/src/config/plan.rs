@@ -15,11 +15,12 @@ use super::limits::{Budget, Limits};
 use super::origins::wrong_origins;
 use super::reserved;
 use super::tls::CertificatePlan;
-use super::values::{ListenAddress, Span};
+use super::values::{ListenAddress, Span, Written};
 use crate::auth::{Policy, Sections};
 use crate::endpoint::{Endpoint, Listen, Serve, Source};
 use crate::error::{ConfigError, StartError};
 use crate::net::origin::OriginPolicy;
+use crate::net::proxies::{Network, Proxies};
 use crate::supervise::seat::SecondPublisher;
 use crate::supervise::source::Demand;
 
@@ -56,6 +57,8 @@ pub struct HttpPlan {
     pub listen_tls: Vec<ListenAddress>,
     /// Pages that may connect.
     pub origins: OriginPolicy,
+    /// Who is believed about whom they speak for.
+    pub proxies: Proxies,
 }
 
 /// `[streams.NAME]`.
@@ -122,6 +125,7 @@ struct Http {
     listen: Vec<ListenAddress>,
     listen_tls: Vec<ListenAddress>,
     allow_origins: Vec<String>,
+    trusted_proxies: Vec<Written<Network>>,
 }
 
 /// `[api]`.
@@ -138,7 +142,12 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 impl Default for Http {
     fn default() -> Self {
         let listen = DEFAULT_LISTEN.parse().expect("the default address is one");
-        Self { listen: vec![listen], listen_tls: Vec::new(), allow_origins: Vec::new() }
+        Self {
+            listen: vec![listen],
+            listen_tls: Vec::new(),
+            allow_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -215,6 +224,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         listen: http.listen,
         listen_tls: http.listen_tls,
         origins: OriginPolicy::new(http.allow_origins),
+        proxies: Proxies::new(http.trusted_proxies.into_iter().map(|written| written.0).collect()),
     };
     Ok(Plan {
         http,

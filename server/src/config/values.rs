@@ -40,6 +40,16 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Anything that is written as a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written<T>(pub T);
+
+impl<'de, T: std::str::FromStr<Err = String>> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// Bits per second as people write them: `2000000`, `"500k"`, `"2M"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bitrate(pub u32);

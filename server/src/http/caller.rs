@@ -12,12 +12,21 @@ use axum::middleware::Next;
 
 use super::refusal;
 use crate::auth::{self, Caller, Check, Guard, Outcome};
-use crate::net::peer::Encrypted;
+use crate::net::connections::Connections;
+use crate::net::peer::{Encrypted, Peer};
 use crate::supervise::tasks::on_thread;
 
-/// Puts the caller's identity into the request's extensions.
-pub(super) async fn know(guard: &Guard, request: Request, next: Next) -> Response<Body> {
+/// Puts who asks, and from where, into the request's extensions.
+pub(super) async fn know(
+    guard: &Guard,
+    connections: &Connections,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
     let (mut head, body) = request.into_parts();
+    if let Some(peer) = head.extensions.get::<Peer>().copied() {
+        head.extensions.insert(connections.client(peer, &head.headers));
+    }
     let caller = match settle(guard, guard.identify(&head)).await {
         Ok(caller) => caller,
         Err(wait) => return refusal::slowed(wait),

@@ -18,9 +18,9 @@ use crate::metrics::exposition::{CONTENT_TYPE, Exposition, Kind, Labels};
 use crate::metrics::process;
 use crate::supervise::cameras::{self, Camera};
 
-/// The route. It tells of every stream, so it is for those who may see the whole server.
+/// The route. It tells of every stream, so it is for those who may change the whole server, and for those who were given this alone.
 pub fn route(context: &Context) -> Route {
-    Route::new(Method::GET, "/metrics", Access::Server, get(scrape).with_state(context.clone()))
+    Route::new(Method::GET, "/metrics", Access::Metrics, get(scrape).with_state(context.clone()))
 }
 
 async fn scrape(State(context): State<Context>) -> Response {

@@ -16,6 +16,7 @@ use hub::StreamName;
 use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity, Right};
+use crate::config::limits::LiveLimits;
 use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
 use crate::http::bounded::bounded;
 use crate::http::{api, caller, links, login, metrics, problem, refusal, security};
@@ -71,7 +72,7 @@ impl Routes {
 
         let mut router = Router::new();
         for Route { path, access, stream, handler, .. } in routes {
-            let check = Arc::new(Check { access, stream, body: context.limits.body.0 });
+            let check = Arc::new(Check { access, stream, limits: context.limits.clone() });
             let checked = handler.layer(middleware::from_fn(
                 move |parameters: RawPathParams, request: Request, next: Next| {
                     let check = Arc::clone(&check);
@@ -86,10 +87,10 @@ impl Routes {
             let (routes, context) = (Arc::clone(&stream_routes), dispatching.clone());
             async move { dispatch(&routes, &context, request).await }
         });
-        let guard = Arc::clone(&context.guard);
+        let (guard, connections) = (Arc::clone(&context.guard), Arc::clone(&context.connections));
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let guard = Arc::clone(&guard);
-            async move { caller::know(&guard, request, next).await }
+            let (guard, connections) = (Arc::clone(&guard), Arc::clone(&connections));
+            async move { caller::know(&guard, &connections, request, next).await }
         }));
         let origins = Arc::clone(&context.origins);
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
@@ -121,8 +122,7 @@ impl std::fmt::Debug for Entry {
 struct Check {
     access: Access,
     stream: Option<StreamOf>,
-    /// The longest body, in bytes.
-    body: u64,
+    limits: LiveLimits,
 }
 
 impl Check {
@@ -132,7 +132,7 @@ impl Check {
         if let Err(refusal) = allowed(self.access, stream.as_ref(), &request) {
             return refusal;
         }
-        match bounded(self.access, request, self.body) {
+        match bounded(self.access, request, self.limits.now().body.0) {
             Ok(request) => next.run(request).await,
             Err(refusal) => refusal,
         }
@@ -176,7 +176,7 @@ async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -
     if camera.is_none() && route.needs_stream {
         return not_found(&format!("there is no stream named {name}\n"));
     }
-    match bounded(route.access, request, context.limits.body.0) {
+    match bounded(route.access, request, context.limits.now().body.0) {
         Ok(request) => (route.handler)(camera, request).await,
         Err(refusal) => refusal,
     }

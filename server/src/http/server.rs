@@ -91,7 +91,7 @@ async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: 
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(usize::try_from(limits.head.0).unwrap_or(usize::MAX))
+        .max_buf_size(usize::try_from(limits.now().head.0).unwrap_or(usize::MAX))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A connection that breaks, or sends what is no HTTP, has been answered as far as it can be.

@@ -1,25 +1,30 @@
 //! How many connections there are, in all and from each address.
 //!
-//! A connection has a [`Permit`] for as long as it lives, also as a WebSocket. This machine's own addresses are not counted one by one:
-//! behind a proxy on it they are everybody.
+//! A connection has a [`Permit`] for as long as it lives, also as a WebSocket. This machine's own addresses, and those of proxies that are
+//! trusted, are not counted one by one: behind a proxy they are everybody.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::{HeaderMap, HeaderName, header};
+use tracing::warn;
+
 use super::peer::Peer;
-use crate::metrics::Refused;
+use super::proxies::Proxies;
+use crate::metrics::{Refused, process};
 
 /// The connections there are.
 #[derive(Debug)]
 pub struct Connections {
-    most: usize,
-    most_per_address: usize,
     now: Mutex<Now>,
 }
 
 #[derive(Debug, Default)]
 struct Now {
+    most: usize,
+    most_per_address: usize,
+    trusted: Arc<Proxies>,
     all: usize,
     refusals: usize,
     by_address: HashMap<IpAddr, usize>,
@@ -41,10 +46,44 @@ enum Kind {
 /// So many who are turned away at once are told why; more are let go without a word.
 const MAX_REFUSALS: usize = 64;
 
+/// Descriptors that are needed besides those of connections: files, pipes, the runtime's own.
+const OTHER_DESCRIPTORS: usize = 256;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Asks the system for a descriptor for each connection, and says how many there can be.
+pub fn room_for(connections: usize) -> usize {
+    let most = process::allow_descriptors(connections.saturating_add(OTHER_DESCRIPTORS));
+    let room = most.saturating_sub(OTHER_DESCRIPTORS).max(most / 2);
+    if room < connections {
+        warn!(connections, room, "the system allows fewer descriptors than [limits] connections needs");
+    }
+    room.min(connections)
+}
+
 impl Connections {
     /// At most so many at once, in all and from one address.
     pub fn new(most: usize, most_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_per_address, now: Mutex::default() })
+        let connections = Self { now: Mutex::default() };
+        connections.set(most, most_per_address);
+        Arc::new(connections)
+    }
+
+    /// At most so many from now on; those there are stay.
+    pub fn set(&self, most: usize, most_per_address: usize) {
+        let mut now = self.lock();
+        (now.most, now.most_per_address) = (most, most_per_address);
+    }
+
+    /// Believes these proxies from now on.
+    pub fn trust(&self, proxies: Proxies) {
+        self.lock().trusted = Arc::new(proxies);
+    }
+
+    /// Who made a request that came over a connection from `peer`: the peer, or whom a trusted proxy speaks for.
+    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Peer {
+        let trusted = Arc::clone(&self.lock().trusted);
+        let lines = |name| headers.get_all(name).into_iter().map(|line| line.to_str().unwrap_or_default());
+        Peer(trusted.client(peer.0, lines(X_FORWARDED_FOR), lines(header::FORWARDED)))
     }
 
     /// Lets one more connection in.
@@ -52,14 +91,16 @@ impl Connections {
     /// # Errors
     /// Which limit it would pass.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Result<Permit, Refused> {
-        let address = Some(peer.bucket()).filter(|address| !address.is_loopback());
         let mut now = self.lock();
-        if now.all >= self.most {
+        let now = &mut *now;
+        let counted = |address: &IpAddr| !address.is_loopback() && !now.trusted.trust(peer.0.ip());
+        let address = Some(peer.bucket()).filter(counted);
+        if now.all >= now.most {
             return Err(Refused::Connections);
         }
         if let Some(address) = address {
             let count = now.by_address.entry(address).or_default();
-            if *count >= self.most_per_address {
+            if *count >= now.most_per_address {
                 return Err(Refused::ConnectionsOfAddress);
             }
             *count += 1;
@@ -85,7 +126,7 @@ impl Connections {
 
     /// How many there may be.
     pub fn most(&self) -> usize {
-        self.most
+        self.lock().most
     }
 
     /// Why somebody is not let in, in words.
@@ -93,7 +134,7 @@ impl Connections {
         match why {
             Refused::ConnectionsOfAddress => format!(
                 "too many connections from your address: {} are allowed at once ([limits] connections_per_address)\n",
-                self.most_per_address
+                self.lock().most_per_address
             ),
             _ => "this server has as many connections as it takes; please try again in a while\n".to_owned(),
         }
@@ -154,6 +195,23 @@ mod tests {
         assert_eq!(connections.count(), 0);
         assert!(connections.admit(peer("10.0.0.1")).is_ok());
         assert!(connections.lock().by_address.is_empty(), "nothing is kept of who left");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_everybody_and_says_who_asks() {
+        let connections = Connections::new(10, 1);
+        let proxy = || peer("10.0.0.1");
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "1.1.1.1, 192.0.2.1".parse().unwrap());
+        assert_eq!(connections.client(proxy(), &headers), proxy());
+        connections.trust(Proxies::new(vec!["10.0.0.1".parse().unwrap()]));
+        let asks = connections.client(proxy(), &headers);
+        assert_eq!(asks.bucket(), peer("192.0.2.1").bucket());
+        let _many: Vec<Permit> = (0..5).map(|_| connections.admit(proxy()).unwrap()).collect();
+        let _one = connections.admit(peer("192.0.2.2")).unwrap();
+        assert!(connections.admit(peer("192.0.2.2")).is_err());
+        connections.set(10, 2);
+        assert!(connections.admit(peer("192.0.2.2")).is_ok(), "another limit counts at once");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod machine;
 pub mod notify;
 pub mod origin;
 pub mod peer;
+pub mod proxies;
 pub mod rate_limit;
 pub mod takeover;
 pub mod tls;

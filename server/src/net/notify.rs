@@ -55,6 +55,13 @@ impl Notify {
         self.say("READY=1");
     }
 
+    /// We read the configuration again; [`Notify::ready`] says that it is done.
+    pub fn reloading(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+    }
+
     /// We have begun to end.
     pub fn stopping(&self) {
         self.say("STOPPING=1");
@@ -110,6 +117,10 @@ mod tests {
         notify.ready();
         notify.status("two\nlines");
         assert_eq!([heard(&manager), heard(&manager)], ["READY=1", "STATUS=two lines"]);
+        notify.reloading();
+        let said = heard(&manager);
+        let micros = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        assert!(micros.parse::<u64>().unwrap() > 0);
 
         let path = std::env::temp_dir().join(&name);
         let manager = UnixDatagram::bind(&path).unwrap();

@@ -3,24 +3,36 @@
 //! A browser lets any page connect anywhere and tells the server where the page came from (RFC 6455 §10.2): without
 //! this check every page somebody opens could watch the cameras of the machine it is opened on.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use axum::http::{HeaderMap, HeaderValue, header};
 
 /// Origins that may connect besides our own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct OriginPolicy {
-    allowed: Vec<String>,
+    allowed: RwLock<Arc<[String]>>,
 }
 
 impl OriginPolicy {
     /// Origins as browsers write them (`https://example.org:8443`), or `*` for all.
     pub fn new(allowed: Vec<String>) -> Self {
-        Self { allowed }
+        Self { allowed: RwLock::new(allowed.into()) }
+    }
+
+    /// Takes what another allows, from the next request on.
+    pub fn become_like(&self, other: &Self) {
+        let allowed = other.allowed();
+        *self.allowed.write().unwrap_or_else(PoisonError::into_inner) = allowed;
+    }
+
+    fn allowed(&self) -> Arc<[String]> {
+        Arc::clone(&self.allowed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a request with these headers may connect. Programs that are no browsers send no `Origin`.
     pub fn allows(&self, headers: &HeaderMap) -> bool {
         !headers.contains_key(header::ORIGIN)
-            || self.allowed.iter().any(|allowed| allowed == "*")
+            || self.allowed().iter().any(|allowed| allowed == "*")
             || self.trusts(headers)
     }
 
@@ -33,7 +45,7 @@ impl OriginPolicy {
         let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
         let own = is_local_name(host)
             && origin.split_once("://").is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(host));
-        own || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        own || self.allowed().iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
     /// The `Access-Control-Allow-Origin` to answer, if the request's origin is allowed from elsewhere.
@@ -103,6 +115,14 @@ mod tests {
         assert!(!policy.allows(&headers("evil.example:8080", Some("http://evil.example:8080"))));
         let listed = OriginPolicy::new(vec!["https://cams.example".to_owned()]);
         assert!(listed.allows(&headers("cams.example", Some("https://cams.example"))));
+    }
+
+    #[test]
+    fn another_list_counts_from_the_next_request_on() {
+        let policy = OriginPolicy::new(vec!["https://shop.example".to_owned()]);
+        policy.become_like(&OriginPolicy::new(vec!["https://other.example".to_owned()]));
+        assert!(!policy.allows(&headers("cam:8080", Some("https://shop.example"))));
+        assert!(policy.allows(&headers("cam:8080", Some("https://other.example"))));
     }
 
     #[test]

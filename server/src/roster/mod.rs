@@ -12,6 +12,7 @@
 mod difference;
 mod edit;
 mod judge;
+mod live;
 mod refused;
 mod store;
 
@@ -27,8 +28,10 @@ use tracing::{info, warn};
 pub use self::difference::{Change, Definitions, difference};
 pub use self::edit::Edit;
 use self::edit::Plans;
+pub use self::live::Live;
+use self::live::Sections;
 pub use self::refused::Refused;
-use crate::auth::{Guard, Identity};
+use crate::auth::Identity;
 use crate::config::file::Text;
 use crate::config::plan::{self, StreamPlan};
 use crate::endpoint::Endpoint;
@@ -51,7 +54,7 @@ pub struct Home {
 pub struct Roster {
     cameras: Arc<Cameras>,
     tasks: Tasks,
-    guard: Arc<Guard>,
+    live: Live,
     endpoints: &'static [&'static dyn Endpoint],
     home: Home,
     /// Whoever changes the set holds it from reading the old one until the new one is on the disk and runs.
@@ -64,7 +67,7 @@ struct State {
     fixed: Plans,
     kept: Plans,
     /// The configuration's other sections, as they are obeyed now.
-    sections: BTreeMap<String, toml::Value>,
+    sections: Sections,
     running: BTreeMap<StreamName, Running>,
 }
 
@@ -101,16 +104,16 @@ impl Roster {
     pub fn new(
         cameras: Arc<Cameras>,
         tasks: Tasks,
-        guard: Arc<Guard>,
+        live: Live,
         endpoints: &'static [&'static dyn Endpoint],
         home: Home,
         streams: Vec<StreamPlan>,
-        sections: BTreeMap<String, toml::Value>,
+        sections: Sections,
     ) -> Self {
         let kept = home.streams_file.as_deref().map(|file| store::load(file, endpoints)).unwrap_or_default();
         let state = Mutex::new(State { kept, sections, ..State::default() });
         let roster =
-            Self { cameras, tasks, guard, endpoints, home, turn: tokio::sync::Mutex::default(), state };
+            Self { cameras, tasks, live, endpoints, home, turn: tokio::sync::Mutex::default(), state };
         roster.turn_into(by_name(streams), None);
         roster
     }
@@ -148,7 +151,8 @@ impl Roster {
         self.in_turn(async move { roster.make(edit, &by).await }).await
     }
 
-    /// Reads the configuration again: its streams become those that run, its users and tokens those that are known.
+    /// Reads the configuration again: its streams become those that run, its users and tokens those that are known, and what else can
+    /// be set while the server runs is set (see [`Live`]).
     ///
     /// # Errors
     /// [`Refused`], and nothing has changed.
@@ -208,16 +212,12 @@ impl Roster {
             |e: std::io::Error| Refused::Unreadable { file: origin.clone(), reason: e.to_string() };
         let read = tasks::on_thread("reload".to_owned(), move || std::fs::read_to_string(file));
         let toml = read.await.and_then(|read| read).map_err(unreadable)?;
-        let plan = plan::plan(&Text { origin, toml }, self.endpoints).map_err(Refused::Wrong)?;
-        let mut restart = different(&self.lock().sections, &plan.sections);
-        let of_policy = |key: &String| POLICY_SECTIONS.contains(&key.as_str());
-        if restart.iter().any(of_policy) && self.guard.replace(plan.auth) {
-            restart.retain(|key| !of_policy(key));
-            let mut state = self.lock();
-            state.sections.retain(|key, _| !of_policy(key));
-            state.sections.extend(plan.sections.into_iter().filter(|(key, _)| of_policy(key)));
-        }
-        let changes = self.turn_into(by_name(plan.streams), None);
+        let mut plan = plan::plan(&Text { origin, toml }, self.endpoints).map_err(Refused::Wrong)?;
+        let streams = by_name(std::mem::take(&mut plan.streams));
+        let obeyed = std::mem::take(&mut self.lock().sections);
+        let (obeyed, restart) = self.live.obey(plan, &obeyed);
+        self.lock().sections = obeyed;
+        let changes = self.turn_into(streams, None);
         info!(streams = changes.len(), ?restart, "configuration read again");
         Ok(Reloaded { changes, restart })
     }
@@ -302,22 +302,12 @@ impl Roster {
     }
 }
 
-/// The sections that say who may do what.
-const POLICY_SECTIONS: [&str; 3] = ["auth", "tokens", "users"];
-
 fn by_name(streams: Vec<StreamPlan>) -> Plans {
     streams.into_iter().map(|stream| (stream.name.clone(), stream)).collect()
 }
 
 fn definitions(plans: &Plans) -> Definitions {
     plans.iter().map(|(name, plan)| (name.clone(), plan.definition.clone())).collect()
-}
-
-/// Keys whose values are not equal.
-fn different(old: &BTreeMap<String, toml::Value>, new: &BTreeMap<String, toml::Value>) -> Vec<String> {
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(|(key, _)| key);
-    gone.chain(changed).cloned().collect()
 }
 
 /// An entity tag (RFC 9110 §8.8.3) of a definition; it says nothing of what is in it.

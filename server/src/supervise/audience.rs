@@ -20,7 +20,7 @@ use tracing::warn;
 use super::budget::Budget;
 use super::cameras::Camera;
 use crate::auth::Identity;
-use crate::config::limits::Limits;
+use crate::config::limits::LiveLimits;
 use crate::metrics::{Metrics, Refused, Timings};
 use crate::net::peer::Peer;
 use crate::telemetry::{Throttle, unix_micros};
@@ -33,7 +33,7 @@ pub struct Audience {
 
 #[derive(Debug)]
 struct Shared {
-    limits: Limits,
+    limits: LiveLimits,
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
     refusals: Throttle,
@@ -62,6 +62,7 @@ pub struct Viewer {
     pub user: Option<Arc<str>>,
     /// Since when: Unix microseconds.
     pub since: i64,
+    identity: Option<Identity>,
     door: CancellationToken,
 }
 
@@ -87,7 +88,7 @@ pub enum Refusal {
 
 impl Audience {
     /// Nobody yet; at most as many as `limits` and `budget` allow.
-    pub fn new(limits: Limits, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(limits: LiveLimits, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Self {
         let (numbers, present) = (AtomicU64::new(0), Mutex::default());
         let refusals = Throttle::new(Duration::from_secs(10));
         Self { shared: Arc::new(Shared { limits, budget, metrics, refusals, numbers, present }) }
@@ -110,6 +111,7 @@ impl Audience {
             peer: request.get::<Peer>().map(|peer| peer.0),
             user: request.get::<Identity>().and_then(|identity| identity.name().cloned()),
             since: unix_micros(),
+            identity: request.get::<Identity>().cloned(),
             door: CancellationToken::new(),
         });
         if let Err((why, refusal)) = self.shared.let_in(&viewer) {
@@ -131,6 +133,15 @@ impl Audience {
     /// The viewer of that number.
     pub fn get(&self, id: u64) -> Option<Arc<Viewer>> {
         self.shared.lock().viewers.get(&id).cloned()
+    }
+
+    /// Shows the door to everybody who may no longer watch what they watch.
+    pub fn recheck(&self, may: impl Fn(&Identity, &StreamName) -> bool) {
+        for viewer in self.list() {
+            if viewer.identity.as_ref().is_some_and(|identity| !may(identity, &viewer.stream)) {
+                viewer.dismiss();
+            }
+        }
     }
 
     /// How many there are.
@@ -193,7 +204,8 @@ impl Shared {
     }
 
     fn has_place(&self, present: &Present, stream: &StreamName) -> Result<(), (Refused, Refusal)> {
-        let (all, each) = (self.limits.viewers, self.limits.viewers_per_stream());
+        let limits = self.limits.now();
+        let (all, each) = (limits.viewers, limits.viewers_per_stream());
         if present.viewers.len() >= all {
             let words =
                 format!("this server is full: as many watch as may ({all}); please try again in a while");

@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,9 @@ use crate::metrics::{Refused, process};
 /// The budget and what is used of it.
 #[derive(Debug)]
 pub struct Budget {
-    settings: limits::Budget,
+    settings: RwLock<limits::Budget>,
+    /// Said when there are others.
+    set: Notify,
     cores: f64,
     /// Share of the processors in millionths, and bytes.
     cpu_used: AtomicU64,
@@ -44,7 +48,8 @@ impl Budget {
     pub fn new(settings: limits::Budget) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         Self {
-            settings,
+            settings: RwLock::new(settings),
+            set: Notify::new(),
             cores,
             cpu_used: AtomicU64::new(0),
             memory_used: AtomicU64::new(0),
@@ -54,12 +59,20 @@ impl Budget {
 
     /// Whether there is anything to keep to.
     pub fn is_limited(&self) -> bool {
-        self.settings.cpu.is_some() || self.settings.memory.is_some()
+        let settings = self.settings();
+        settings.cpu.is_some() || settings.memory.is_some()
     }
 
     /// What is allowed.
     pub fn settings(&self) -> limits::Budget {
-        self.settings
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Allows something else from now on.
+    pub fn set(&self, settings: limits::Budget) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.room.store(usize::MAX, Ordering::Relaxed);
+        self.set.notify_one();
     }
 
     /// What was used when it was last measured.
@@ -70,7 +83,7 @@ impl Budget {
         }
     }
 
-    /// Measures once a second until `stop`; `viewers` says how many watch.
+    /// Measures once a second until `stop`, while there is anything to keep to; `viewers` says how many watch.
     pub async fn watch(&self, viewers: impl Fn() -> usize, stop: CancellationToken) {
         let mut meter = Meter::default();
         meter.take(process::cpu_time(), Instant::now());
@@ -79,7 +92,8 @@ impl Budget {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = tick.tick() => {}
+                _ = tick.tick(), if self.is_limited() => {}
+                () = self.set.notified() => continue,
             }
             let cores_used = meter.take(process::cpu_time(), Instant::now());
             let memory = process::usage().map_or(0, |usage| usage.resident);
@@ -105,14 +119,15 @@ impl Budget {
     /// What is used up, and a sentence about it.
     pub fn look(&self) -> Result<(), (Refused, String)> {
         let used = self.used();
-        if let Some(memory) = self.settings.memory.filter(|memory| used.memory > memory.0) {
+        let settings = self.settings();
+        if let Some(memory) = settings.memory.filter(|memory| used.memory > memory.0) {
             let (used, most) = (used.memory >> 20, memory.0 >> 20);
             let words = format!(
                 "this server is busy: it uses {used} MB of memory and admits nobody above {most} MB; those who watch go on"
             );
             return Err((Refused::Memory, words));
         }
-        if let Some(cpu) = self.settings.cpu.filter(|_| self.room.load(Ordering::Relaxed) == 0) {
+        if let Some(cpu) = settings.cpu.filter(|_| self.room.load(Ordering::Relaxed) == 0) {
             let (used, most) = (used.cpu * 100.0, cpu * 100.0);
             let words = format!(
                 "this server is busy: it uses {used:.0} % of its processors and admits nobody who would take it above {most:.0} %; those who watch go on"
@@ -126,7 +141,7 @@ impl Budget {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of the processors
         self.cpu_used.store((used.cpu * 1e6) as u64, Ordering::Relaxed);
         self.memory_used.store(used.memory, Ordering::Relaxed);
-        let room = self.settings.cpu.map_or(usize::MAX, |most| room(most, used.cpu, viewers));
+        let room = self.settings().cpu.map_or(usize::MAX, |most| room(most, used.cpu, viewers));
         self.room.store(room, Ordering::Relaxed);
     }
 }
@@ -181,6 +196,18 @@ mod tests {
         let budget = budget(None, None);
         budget.measured(Used { cpu: 1.0, memory: u64::MAX }, 10);
         assert!(!budget.is_limited() && budget.admit().is_ok());
+    }
+
+    #[test]
+    fn another_budget_counts_at_once() {
+        let budget = budget(Some(0.5), None);
+        budget.measured(Used { cpu: 0.9, memory: 0 }, 10);
+        assert!(budget.admit().is_err());
+        budget.set(limits::Budget::default());
+        assert!(budget.admit().is_ok() && !budget.is_limited());
+        budget.set(limits::Budget { cpu: None, memory: Some(Size(1 << 20)) });
+        budget.measured(Used { cpu: 0.9, memory: 2 << 20 }, 10);
+        assert!(budget.admit().is_err());
     }
 
     #[test]

@@ -9,11 +9,12 @@ use hub::{Hub, HubError, Reason, RingLimits, Stream, StreamName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::seat::Seat;
 use super::source::Demand;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
-use crate::metrics::Timings;
+use crate::metrics::{Metrics, Timings};
 use crate::telemetry::unix_micros;
 
 /// How a camera is doing.
@@ -69,8 +70,30 @@ pub struct Camera {
     starts: AtomicU64,
     failures: AtomicU64,
     timings: Arc<Timings>,
+    house: House,
     trouble: Mutex<Option<Trouble>>,
     meter: Mutex<Meter>,
+}
+
+/// Whether the server has anything left for a newcomer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct House {
+    budget: Option<Arc<Budget>>,
+    metrics: Arc<Metrics>,
+}
+
+impl House {
+    /// Lets somebody in, and counts it if not.
+    ///
+    /// # Errors
+    /// A sentence about what is used up.
+    pub(crate) fn admit(&self) -> Result<(), String> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        budget.admit().map_err(|(why, words)| {
+            self.metrics.refused(why);
+            words
+        })
+    }
 }
 
 /// What a camera's supervisor is told.
@@ -202,6 +225,11 @@ impl Camera {
         Ok(effect)
     }
 
+    /// What a newcomer is let in by.
+    pub(crate) fn house(&self) -> &House {
+        &self.house
+    }
+
     /// Whether its source may run.
     pub fn is_on(&self) -> bool {
         self.orders.borrow().on
@@ -290,6 +318,7 @@ impl Camera {
 pub struct Cameras {
     hub: Hub,
     stop: CancellationToken,
+    house: House,
     by_name: RwLock<BTreeMap<StreamName, Arc<Camera>>>,
 }
 
@@ -297,6 +326,12 @@ impl Cameras {
     /// No camera yet; `stop` ends all that come.
     pub fn new(stop: CancellationToken) -> Self {
         Self { stop, ..Self::default() }
+    }
+
+    /// With a budget that publishers are under as well.
+    #[must_use]
+    pub fn within(self, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Self {
+        Self { house: House { budget: Some(budget), metrics }, ..self }
     }
 
     /// Adds a stream.
@@ -342,6 +377,7 @@ impl Cameras {
             starts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             timings: Arc::default(),
+            house: self.house.clone(),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);

@@ -7,5 +7,6 @@ pub mod budget;
 pub mod cameras;
 pub mod seat;
 pub mod source;
+pub mod standing;
 pub mod tasks;
 pub mod watchdog;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{Extensions, StatusCode};
+use axum::http::{Extensions, StatusCode, header};
 use hub::{PublishError, Publisher, StreamName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,7 @@ pub struct Occupant {
     pub user: Option<Arc<str>>,
     /// Since when: Unix microseconds.
     pub since: i64,
+    identity: Option<Identity>,
     door: CancellationToken,
 }
 
@@ -88,6 +89,9 @@ pub enum Refused {
         "{0} has a publisher already; a second one is refused (on_second_publisher = \"take_over\" changes that)"
     )]
     Taken(StreamName),
+    /// The server has used up its budget.
+    #[error("{0}")]
+    Busy(String),
     /// The stream or the server ends.
     #[error(transparent)]
     Stream(#[from] PublishError),
@@ -98,7 +102,18 @@ impl Refused {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::HasSource { .. } | Self::Taken(_) => StatusCode::CONFLICT,
-            Self::Stream(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Stream(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl axum::response::IntoResponse for Refused {
+    /// The status that says the same, and when to come back where that may help.
+    fn into_response(self) -> axum::response::Response {
+        let (status, words) = (self.status(), format!("{self}\n"));
+        match self {
+            Self::Busy(_) => (status, [(header::RETRY_AFTER, "5")], words).into_response(),
+            Self::HasSource { .. } | Self::Taken(_) | Self::Stream(_) => (status, words).into_response(),
         }
     }
 }
@@ -132,6 +147,10 @@ impl Seat {
         if state.occupant.is_some() && state.second == SecondPublisher::Refuse {
             return Err(Refused::Taken(stream.clone()));
         }
+        // Whoever takes over costs what the one before did.
+        if state.occupant.is_none() {
+            camera.house().admit().map_err(Refused::Busy)?;
+        }
         let publisher = camera.stream().take_over()?;
         state.numbers += 1;
         let occupant = Arc::new(Occupant {
@@ -140,6 +159,7 @@ impl Seat {
             peer: request.get::<Peer>().map(|peer| peer.0),
             user: request.get::<Identity>().and_then(|identity| identity.name().cloned()),
             since: unix_micros(),
+            identity: request.get::<Identity>().cloned(),
             door: CancellationToken::new(),
         });
         if let Some(last) = state.occupant.replace(Arc::clone(&occupant)) {
@@ -157,6 +177,15 @@ impl Seat {
     /// Says what happens to second publishers from now on.
     pub fn set_second(&self, second: SecondPublisher) {
         self.lock().second = second;
+    }
+
+    /// Shows the door to a publisher who may no longer be one.
+    pub fn recheck(&self, may: impl Fn(&Identity) -> bool) {
+        if let Some(occupant) = self.occupant()
+            && occupant.identity.as_ref().is_some_and(|identity| !may(identity))
+        {
+            occupant.dismiss();
+        }
     }
 
     /// Who publishes now.

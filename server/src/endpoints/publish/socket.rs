@@ -60,7 +60,7 @@ pub(super) fn open(camera: &Arc<Camera>, context: &Context, request: Request) ->
         Err(refusal) => return refusal,
     };
     let seated = Seat::take(camera, "WebSocket", &extensions);
-    let (camera, limits, stop) = (Arc::clone(camera), context.limits, context.stop.clone());
+    let (camera, limits, stop) = (Arc::clone(camera), context.limits.now(), context.stop.clone());
     context.tasks.spawn("ws-publisher", async move {
         let Some(connection) = upgrade.connection().await else { return };
         session(connection, &camera, form, seated, limits, &stop).await;
@@ -131,7 +131,15 @@ async fn session(
     let (publisher, seat) = match seated {
         Ok(seated) => seated,
         Err(refused) => {
-            return farewell(&mut io, &End::status(refused.status(), refused.to_string()), stop).await;
+            let words = refused.to_string();
+            let end = match refused {
+                // 1001 would say that the server ends.
+                Refused::Busy(_) => End::told(4_503, words),
+                Refused::HasSource { .. } | Refused::Taken(_) | Refused::Stream(_) => {
+                    End::status(refused.status(), words)
+                }
+            };
+            return farewell(&mut io, &end, stop).await;
         }
     };
     let input = match form {

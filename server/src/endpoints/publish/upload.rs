@@ -61,10 +61,10 @@ pub(super) async fn upload(camera: &Arc<Camera>, context: &Context, request: Req
     };
     let (publisher, seat) = match Seat::take(camera, "HTTP", &head.extensions) {
         Ok(taken) => taken,
-        Err(refused) => return (refused.status(), format!("{refused}\n")).into_response(),
+        Err(refused) => return refused.into_response(),
     };
     let mut feed = Feed::new(publisher, format);
-    let mut rate = RateLimit::new(context.limits.publish_rate, Instant::now());
+    let mut rate = RateLimit::new(context.limits.now().publish_rate, Instant::now());
     let mut wait = Duration::ZERO;
     let mut body = body.into_data_stream();
     let end = loop {

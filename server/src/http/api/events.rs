@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 
 use super::stream::reason;
 use super::{Api, answer};
-use crate::auth::{Identity, Right};
+use crate::auth::{Guard, Identity, Right};
 use crate::endpoint::Context;
 use crate::http::problem::Refusal;
 use crate::supervise::cameras::Cameras;
@@ -114,7 +114,8 @@ pub(super) async fn follow(
     let (sender, lines) = mpsc::channel(1);
     let newest = api.events.newest.subscribe();
     api.events.wanted.notify_one();
-    let listener = Listener { newest, identity, sender, stop: api.context.stop.clone() };
+    let (guard, stop) = (Arc::clone(&api.context.guard), api.context.stop.clone());
+    let listener = Listener { newest, identity, guard, sender, stop };
     let first = picture(&api.context.cameras);
     api.context.tasks.spawn("events-listener", listener.run(first));
     let mut response = answer(&api, &headers, Body::from_stream(Lines(lines)));
@@ -128,6 +129,7 @@ pub(super) async fn follow(
 struct Listener {
     newest: watch::Receiver<Arc<Picture>>,
     identity: Identity,
+    guard: Arc<Guard>,
     sender: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 }
@@ -163,9 +165,10 @@ impl Listener {
         }
     }
 
-    /// What whoever listens may see.
+    /// What whoever listens may see, as it is now.
     fn seen(&self, picture: &Picture) -> Picture {
-        let seen = picture.iter().filter(|(name, _)| self.identity.may(Right::View, name));
+        let identity = self.guard.policy().renewed(&self.identity);
+        let seen = picture.iter().filter(|(name, _)| identity.may(Right::View, name));
         seen.map(|(name, event)| (name.clone(), event.clone())).collect()
     }
 

@@ -28,11 +28,12 @@ impl LimitsInfo {
     /// As it is now; the budget as it was last measured.
     pub(super) fn of(context: &Context) -> Self {
         let (audience, connections) = (&context.audience, &context.connections);
+        let limits = context.limits.now();
         let (budget, used) = (audience.budget().settings(), audience.budget().used());
         Self {
             connections: Share { used: connections.count(), most: connections.most() },
-            viewers: Share { used: audience.count(), most: context.limits.viewers },
-            viewers_per_stream: context.limits.viewers_per_stream(),
+            viewers: Share { used: audience.count(), most: limits.viewers },
+            viewers_per_stream: limits.viewers_per_stream(),
             cpu: budget.cpu.map(|most| Share { used: (used.cpu * 1000.0).round() / 1000.0, most }),
             memory: budget.memory.map(|most| Share { used: used.memory, most: most.0 }),
         }

@@ -7,6 +7,7 @@ mod body;
 mod events;
 mod limits_info;
 pub mod openapi;
+mod publishers;
 mod server;
 mod stream;
 mod streams;
@@ -48,11 +49,12 @@ pub fn routes(context: &Context, roster: &Arc<Roster>) -> Vec<Route> {
         Route::new(method, path, access, handler.with_state(Arc::clone(&api)))
     };
     let named: StreamOf = Arc::new(|path| StreamName::new(path.first()?).ok());
-    let of_stream = |method, right, handler: MethodRouter<Arc<Api>>| {
+    let of_name = |method, path, right, handler: MethodRouter<Arc<Api>>| {
         let handler = if method == Method::GET { handler } else { from_own_pages(context, handler) };
         let handler = handler.with_state(Arc::clone(&api));
-        Route::of_stream(method, "/api/v1/streams/{*name}", right, Arc::clone(&named), handler)
+        Route::of_stream(method, path, right, Arc::clone(&named), handler)
     };
+    let of_stream = |method, right, handler| of_name(method, "/api/v1/streams/{*name}", right, handler);
     let (view, admin) = (Access::Any(Right::View), Access::Any(Right::Admin));
     vec![
         Route::new(Method::GET, "/health", Access::Public, get(|| async { "ok\n" })),
@@ -62,6 +64,8 @@ pub fn routes(context: &Context, roster: &Arc<Roster>) -> Vec<Route> {
         route(Method::GET, "/api/v1/events", view, get(events::follow)),
         route(Method::GET, "/api/v1/viewers", view, get(viewers::list)),
         route(Method::DELETE, "/api/v1/viewers/{id}", admin, delete(viewers::dismiss)),
+        route(Method::GET, "/api/v1/publishers", view, get(publishers::list)),
+        of_name(Method::DELETE, "/api/v1/publishers/{*name}", Right::Admin, delete(publishers::dismiss)),
         route(Method::GET, "/api/v1/streams", view, get(streams::list)),
         route(Method::POST, "/api/v1/streams", admin, post(streams::create)),
         of_stream(Method::GET, Right::View, get(streams::show)),

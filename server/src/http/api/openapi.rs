@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{events, server, streams, viewers};
+use super::{events, publishers, server, streams, viewers};
 use crate::http::problem::Problem;
 use crate::http::{links, login};
 
@@ -25,6 +25,8 @@ use crate::http::{links, login};
         events::follow,
         viewers::list,
         viewers::dismiss,
+        publishers::list,
+        publishers::dismiss,
         streams::list,
         streams::create,
         streams::show,
