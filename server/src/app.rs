@@ -137,6 +137,13 @@ impl App {
             let (guard, audience) = (Arc::clone(&context.guard), context.audience.clone());
             let (cameras, stop) = (Arc::clone(&context.cameras), context.stop.clone());
             context.tasks.spawn("standing", standing::watch(guard, audience, cameras, stop));
+            let (guard, stop) = (Arc::clone(&context.guard), context.stop.clone());
+            context.tasks.spawn("issuer-keys", async move {
+                tokio::select! {
+                    () = guard.keep_keys() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
         }
         let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.router(), context.clone()));
         let config = tls.as_ref().map(Tls::config);

@@ -58,7 +58,14 @@ struct Somebody {
 const ALL: &[Right] = &[Right::View, Right::Publish, Right::Admin];
 const SOMEBODIES: &[Somebody] = &[
     Somebody { token: None, front: &[], any: &[], server: false, metrics: false, refusal: 401 },
-    Somebody { token: Some("wrong-0123456789"), front: &[], any: &[], server: false, metrics: false, refusal: 401 },
+    Somebody {
+        token: Some("wrong-0123456789"),
+        front: &[],
+        any: &[],
+        server: false,
+        metrics: false,
+        refusal: 401,
+    },
     Somebody {
         token: Some("viewer-0123456789"),
         front: &[Right::View],
@@ -91,8 +98,22 @@ const SOMEBODIES: &[Somebody] = &[
         metrics: true,
         refusal: 403,
     },
-    Somebody { token: Some("keeper-0123456789"), front: ALL, any: ALL, server: false, metrics: false, refusal: 403 },
-    Somebody { token: Some("admin-0123456789"), front: ALL, any: ALL, server: true, metrics: false, refusal: 403 },
+    Somebody {
+        token: Some("keeper-0123456789"),
+        front: ALL,
+        any: ALL,
+        server: false,
+        metrics: false,
+        refusal: 403,
+    },
+    Somebody {
+        token: Some("admin-0123456789"),
+        front: ALL,
+        any: ALL,
+        server: true,
+        metrics: false,
+        refusal: 403,
+    },
 ];
 
 impl Somebody {

@@ -326,7 +326,9 @@ const PROXY: &str = "[http]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
 
 #[test]
 fn behind_a_trusted_proxy_one_guesser_slows_nobody_else() {
-    let tokens = format!("[tokens.wall]\ntoken = \"{TOKEN}\"\nrights = {{ admin = [\"*\"] }}\n[streams.front]\nsource = {SOURCE}\n");
+    let tokens = format!(
+        "[tokens.wall]\ntoken = \"{TOKEN}\"\nrights = {{ admin = [\"*\"] }}\n[streams.front]\nsource = {SOURCE}\n"
+    );
     let server = Server::start(&format!("{PROXY}{tokens}"));
     let ask = |token: &str, from: &str| {
         let bearer = format!("Bearer {token}");
@@ -335,7 +337,11 @@ fn behind_a_trusted_proxy_one_guesser_slows_nobody_else() {
     };
     let guesses: Vec<u16> = (0..10).map(|n| ask(&format!("wrong-wrong-wrong-{n}"), "192.0.2.66")).collect();
     assert!(guesses.contains(&429), "{guesses:?}");
-    assert_eq!(ask("wrong-wrong-wrong-1", "192.0.2.66, 192.0.2.7"), 401, "what the client wrote counts for nothing");
+    assert_eq!(
+        ask("wrong-wrong-wrong-1", "192.0.2.66, 192.0.2.7"),
+        401,
+        "what the client wrote counts for nothing"
+    );
     assert_eq!(ask(TOKEN, "192.0.2.8"), 200);
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("Authorization", bearer.as_str()), ("Forwarded", "for=\"[2001:db8::5]:99\"")];
@@ -347,7 +353,8 @@ fn behind_a_trusted_proxy_one_guesser_slows_nobody_else() {
     server.configure(&tokens);
     let reloaded = request(server.address(), "POST", "/api/v1/reload", &[("Authorization", &bearer)], b"");
     assert!(reloaded.status == 200 && reloaded.body.contains("\"needs_restart\":[]"), "{}", reloaded.body);
-    let guesses: Vec<u16> = (0..10).map(|n| ask(&format!("guess-guess-guess-{n}"), &format!("192.0.2.{n}"))).collect();
+    let guesses: Vec<u16> =
+        (0..10).map(|n| ask(&format!("guess-guess-guess-{n}"), &format!("192.0.2.{n}"))).collect();
     assert!(guesses.contains(&429), "{guesses:?}");
 }
 

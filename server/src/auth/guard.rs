@@ -1,7 +1,7 @@
 //! Reads from each request who makes it, and whether that is so.
 //!
 //! What is quick is judged at once. A password is not: it comes back as a [`Check`], which whoever asked runs where it delays nobody and
-//! hands to [`Guard::settle`]. How many run at a time, and how many wait, is bounded, so a flood of logins eats no core that those who
+//! hands to [`Guard::settle`]; so does a token that names a key which its issuer must be asked for. How many run at a time, and how many wait, is bounded, so a flood of logins eats no core that those who
 //! watch need.
 //!
 //! What a browser sends by itself (cookies, and the password it was told once) is believed only for pages that may act for their
@@ -20,6 +20,7 @@ use tracing::warn;
 
 use super::credentials::{Carried, Credential};
 use super::identity::{Disbelief, Identity};
+use super::keys::RemoteKeys;
 use super::link;
 use super::password::PasswordHash;
 use super::policy::{Holder, Policy, unix_seconds};
@@ -68,14 +69,18 @@ pub enum Outcome {
     Slowed(Duration),
 }
 
-/// A password to be checked, on a thread where that delays nobody.
+/// A password to be checked, or a token whose key is asked for, on a thread where that delays nobody.
 pub struct Check {
-    password: String,
-    hash: PasswordHash,
-    /// `None` for a name that nobody has: the check takes as long, and fails.
+    question: Question,
+    /// `None` for a name that nobody has: the check takes as long, and fails. And for a token, until its key is known.
     holder: Option<Holder>,
     mark: Mark,
     address: IpAddr,
+}
+
+enum Question {
+    Password { password: String, hash: PasswordHash },
+    Token { token: String, policy: Arc<Policy>, issuer: Arc<RemoteKeys> },
 }
 
 impl Guard {
@@ -104,6 +109,9 @@ impl Guard {
         if current.is_open() || policy.is_open() || current.admits_more {
             return false;
         }
+        if let (Some(new), Some(old)) = (policy.issuer(), current.issuer()) {
+            new.inherit(old);
+        }
         if policy.link_key_is_made && current.link_key_is_made {
             policy.link_key = current.link_key.clone();
         }
@@ -117,6 +125,26 @@ impl Guard {
     /// Until there is another policy.
     pub async fn replaced(&self) {
         self.replaced.notified().await;
+    }
+
+    /// Keeps the keys of the policy's issuer as new as it says, if it names one, for ever.
+    pub async fn keep_keys(&self) {
+        loop {
+            let replaced = self.replaced.notified();
+            tokio::pin!(replaced);
+            replaced.as_mut().enable();
+            let policy = self.policy();
+            let keep = async {
+                match policy.issuer() {
+                    Some(issuer) => issuer.keep().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = keep => {}
+                () = replaced => {}
+            }
+        }
     }
 
     /// Who makes this request.
@@ -176,9 +204,16 @@ impl Guard {
             return Outcome::Slowed(wait);
         }
         match credential {
-            Credential::Token(token) => {
-                Outcome::Caller(self.conclude(policy.holder_of_token(&token), mark, address))
-            }
+            Credential::Token(token) => match policy.holder_of_token(&token) {
+                None => match policy.unknown_key(&token).cloned() {
+                    Some(issuer) => {
+                        let question = Question::Token { token, policy, issuer };
+                        Outcome::Check(Check { question, holder: None, mark, address })
+                    }
+                    None => Outcome::Caller(self.conclude(None, mark, address)),
+                },
+                holder => Outcome::Caller(self.conclude(holder, mark, address)),
+            },
             Credential::Password { user, password } => {
                 let known = policy.users.get_key_value(user.as_str());
                 let decoy = || policy.users.values().next().map(|user| user.password.clone());
@@ -191,7 +226,10 @@ impl Guard {
                     None => (decoy(), None),
                 };
                 match hash {
-                    Some(hash) => Outcome::Check(Check { password, hash, holder, mark, address }),
+                    Some(hash) => {
+                        let question = Question::Password { password, hash };
+                        Outcome::Check(Check { question, holder, mark, address })
+                    }
                     None => Outcome::Caller(self.conclude(None, mark, address)),
                 }
             }
@@ -297,9 +335,16 @@ impl Outcome {
 }
 
 impl Check {
-    /// Takes some 30 ms of a core.
-    pub fn run(self) -> (Self, bool) {
-        let right = self.hash.is_of(&self.password) && self.holder.is_some();
+    /// Takes some 30 ms of a core, or waits up to 2 s for an issuer.
+    pub fn run(mut self) -> (Self, bool) {
+        let right = match &self.question {
+            Question::Password { password, hash } => hash.is_of(password) && self.holder.is_some(),
+            Question::Token { token, policy, issuer } => {
+                issuer.await_newer();
+                self.holder = policy.holder_of_token(token);
+                self.holder.is_some()
+            }
+        };
         (self, right)
     }
 }

@@ -1,19 +1,16 @@
 //! JSON Web Tokens (RFC 7519): somebody else says who may do what, and signs it.
 //!
-//! The keys are the configuration's, and so are the algorithms, by the kind of key: a token cannot choose to be checked more easily. It must
-//! end some day. Keys in a file (RFC 7517) are read again when the file changes, so that they can be renewed without a restart.
+//! The keys are the configuration's or its issuer's (see `keys`), and so are the algorithms, by the kind of key: a token cannot choose to be
+//! checked more easily. It must end some day.
 
 use std::fmt;
-use std::fs;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::Instant;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
-use jsonwebtoken::{DecodingKey, Validation};
+use jsonwebtoken::{DecodingKey, Header, Validation};
 use serde_json::Value;
-use tracing::warn;
 
+use super::keys::{Key, KeyFile, RemoteKeys};
 use super::rights::Rights;
 
 /// What is asked of a token.
@@ -32,21 +29,8 @@ pub(super) enum Keys {
     Secret(DecodingKey),
     /// Public keys in a file: RS, PS, ES, EdDSA.
     File(KeyFile),
-}
-
-/// A JWK set in a file.
-pub(super) struct KeyFile {
-    path: PathBuf,
-    read: Mutex<(Version, Arc<[Key]>)>,
-}
-
-/// When a file was changed, and how long it is; `None` if it is not there.
-type Version = Option<(SystemTime, u64)>;
-
-/// One key and its name.
-struct Key {
-    id: Option<String>,
-    key: DecodingKey,
+    /// Such keys at their issuer's address.
+    Remote(Arc<RemoteKeys>),
 }
 
 /// What a good token says.
@@ -64,11 +48,30 @@ impl Jwt {
         let header = jsonwebtoken::decode_header(token).ok()?;
         match &self.keys {
             Keys::Secret(key) => self.read_with(token, key),
-            Keys::File(file) => {
-                let keys = file.keys();
-                let mut fitting = keys.iter().filter(|key| header.kid.is_none() || key.id == header.kid);
-                fitting.find_map(|key| self.read_with(token, &key.key))
-            }
+            Keys::File(file) => self.read_with_any(token, &header, &file.keys()),
+            Keys::Remote(remote) => self.read_with_any(token, &header, &remote.keys()),
+        }
+    }
+
+    fn read_with_any(&self, token: &str, header: &Header, keys: &[Key]) -> Option<Claims> {
+        let mut fitting = keys.iter().filter(|key| header.kid.is_none() || key.id == header.kid);
+        fitting.find_map(|key| self.read_with(token, &key.key))
+    }
+
+    /// Whom to ask, if a token names a key that is not known and its issuer may be asked now.
+    pub(super) fn unknown_key(&self, token: &str) -> Option<&Arc<RemoteKeys>> {
+        let Keys::Remote(remote) = &self.keys else { return None };
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        let keys = remote.keys();
+        let unknown = keys.is_empty() || header.kid.is_some() && keys.iter().all(|key| key.id != header.kid);
+        (unknown && remote.may_be_asked(Instant::now())).then_some(remote)
+    }
+
+    /// The issuer whose keys are fetched, if any are.
+    pub(super) fn remote(&self) -> Option<&Arc<RemoteKeys>> {
+        match &self.keys {
+            Keys::Remote(remote) => Some(remote),
+            Keys::Secret(_) | Keys::File(_) => None,
         }
     }
 
@@ -101,68 +104,25 @@ impl Jwt {
     }
 }
 
-impl KeyFile {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(super) fn open(path: PathBuf) -> Result<Self, String> {
-        let keys = read(&path)?;
-        Ok(Self { read: Mutex::new((version(&path), keys)), path })
-    }
-
-    /// The keys as they are now; the last good ones while the file is none.
-    fn keys(&self) -> Arc<[Key]> {
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = version(&self.path);
-        if now != known.0 {
-            known.0 = now;
-            match read(&self.path) {
-                Ok(keys) => known.1 = keys,
-                Err(error) => warn!(error, "the keys for JSON Web Tokens stay as they were"),
-            }
-        }
-        Arc::clone(&known.1)
-    }
-}
-
-fn version(path: &PathBuf) -> Version {
-    let about = fs::metadata(path).ok()?;
-    Some((about.modified().ok()?, about.len()))
-}
-
-fn read(path: &PathBuf) -> Result<Arc<[Key]>, String> {
-    let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
-    if version(path).is_some_and(|(_, length)| length > MAX_FILE) {
-        return Err(wrong(&"more than 1 MiB is no set of keys"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let set: JwkSet = serde_json::from_str(&text).map_err(|error| wrong(&format!("no JWK set: {error}")))?;
-    // A secret in a set of public keys is a mistake that lets everybody sign who reads the set.
-    let public = set.keys.iter().filter(|jwk| !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_)));
-    let keys: Arc<[Key]> = public
-        .filter_map(|jwk| Some(Key { id: jwk.common.key_id.clone(), key: DecodingKey::from_jwk(jwk).ok()? }))
-        .collect();
-    if keys.is_empty() { Err(wrong(&"there is no RSA, EC or Ed25519 key in it")) } else { Ok(keys) }
-}
-
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret(_) => f.write_str("Secret(…)"),
-            Self::File(file) => write!(f, "File({})", file.path.display()),
+            Self::File(file) => file.fmt(f),
+            Self::Remote(remote) => remote.fmt(f),
         }
     }
 }
 
 const MAX_NAME: usize = 64;
-const MAX_FILE: u64 = 1_024 * 1_024;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    use jsonwebtoken::{Algorithm, EncodingKey, encode};
     use serde_json::json;
 
     use super::*;

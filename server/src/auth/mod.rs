@@ -10,6 +10,7 @@ mod credentials;
 mod guard;
 mod identity;
 mod jwt;
+mod keys;
 mod link;
 mod password;
 mod policy;

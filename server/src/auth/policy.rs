@@ -9,6 +9,7 @@ use hub::StreamName;
 
 use super::identity::{Disbelief, Identity};
 use super::jwt::{Claims, Jwt};
+use super::keys::RemoteKeys;
 use super::link;
 use super::password::PasswordHash;
 use super::rights::Rights;
@@ -118,6 +119,16 @@ impl Policy {
         (!self.link_key_is_made).then(|| link::query(&self.link_key, stream, expires))
     }
 
+    /// The issuer to ask if a token names a key of its that is not known.
+    pub(super) fn unknown_key(&self, token: &str) -> Option<&Arc<RemoteKeys>> {
+        self.jwt.as_ref()?.unknown_key(token)
+    }
+
+    /// The issuer whose keys are fetched, if any are.
+    pub(super) fn issuer(&self) -> Option<&Arc<RemoteKeys>> {
+        self.jwt.as_ref()?.remote()
+    }
+
     pub(super) fn holder_of_token(&self, token: &str) -> Option<Holder> {
         let digest = Digest::of(token);
         if self.tokens.iter().any(|known| known.digest == digest) {
@@ -147,7 +158,9 @@ impl Policy {
             Holder::Token(digest) => {
                 let token = self.tokens.iter().find(|token| token.digest == *digest)?;
                 let alive = token.expires.is_none_or(|expires| unix_seconds() < expires);
-                alive.then(|| Identity::held(Arc::clone(&token.name), Arc::clone(&token.rights), holder.clone()))
+                alive.then(|| {
+                    Identity::held(Arc::clone(&token.name), Arc::clone(&token.rights), holder.clone())
+                })
             }
             Holder::Jwt { name, rights, expires } => (self.jwt.is_some() && unix_seconds() < *expires)
                 .then(|| Identity::held(Arc::clone(name), Arc::clone(rights), holder.clone())),

@@ -2,20 +2,23 @@
 //!
 //! No error repeats a value that may be a secret.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
 use toml::value::Datetime;
 
-use super::jwt::{Jwt, KeyFile, Keys};
+use super::jwt::{Jwt, Keys};
+use super::keys::{KeyFile, RemoteKeys};
 use super::password::PasswordHash;
 use super::policy::{Openness, Policy, Token, User, link_key};
 use super::rights::Rights;
 use super::secret::Digest;
 use crate::config::file::Section;
-use crate::config::values::Span;
+use crate::config::values::{Span, Written};
 use crate::error::ConfigError;
+use crate::net::fetch::{Address, Client};
 
 /// The sections that say who may do what.
 #[derive(Debug, Default)]
@@ -124,6 +127,7 @@ fn auth(section: Section<'_>, policy: &mut Policy) -> Result<(), ConfigError> {
 fn jwt(section: Section<'_>) -> Result<Jwt, ConfigError> {
     let place = section.clone();
     let (mut keys, mut issuer, mut audience, mut claim) = (None, None, None, "firstlight".to_owned());
+    let mut remote = Remote::default();
     for (key, value) in section.into_entries()? {
         let found = match key.as_str() {
             "secret" => Some(jwt_secret(value.as_str().unwrap_or_default(), &value)?),
@@ -137,6 +141,20 @@ fn jwt(section: Section<'_>) -> Result<Jwt, ConfigError> {
                 let path: String = value.clone().parse()?;
                 Some(Keys::File(KeyFile::open(path.into()).map_err(|message| value.error(message))?))
             }
+            "jwks_url" => {
+                remote.address = Some((value.clone().parse::<Written<Address>>()?.0, value));
+                None
+            }
+            "jwks_ca" => {
+                remote.authorities = Some(authorities(&value)?);
+                remote.place = Some(value);
+                None
+            }
+            "jwks_allow_http" => {
+                remote.allow_http = value.clone().parse()?;
+                remote.place = Some(value);
+                None
+            }
             "issuer" => {
                 issuer = Some(value.parse()?);
                 None
@@ -149,23 +167,54 @@ fn jwt(section: Section<'_>) -> Result<Jwt, ConfigError> {
                 claim = value.parse()?;
                 None
             }
-            "jwks" => {
-                return Err(
-                    value.error("keys are not fetched over the network; keep the set in a file, `jwks_file`")
-                );
-            }
             _ => {
-                let known = "`secret`, `secret_file`, `jwks_file`, `issuer`, `audience` or `claim`";
+                let known = "`secret`, `secret_file`, `jwks_file`, `jwks_url`, `jwks_ca`, `jwks_allow_http`, `issuer`, `audience` or `claim`";
                 return Err(value.error(format!("unknown key; expected {known}")));
             }
         };
         if found.is_some() && keys.is_some() {
-            return Err(place.error("write one of `secret`, `secret_file` and `jwks_file`"));
+            return Err(place.error(ONE_OF));
         }
         keys = found.or(keys);
     }
-    let keys = keys.ok_or_else(|| place.error("write one of `secret`, `secret_file` and `jwks_file`"))?;
+    let ((Some(keys), None) | (None, Some(keys))) = (keys, remote.keys()?) else {
+        return Err(place.error(ONE_OF));
+    };
     Ok(Jwt { keys, issuer, audience, claim })
+}
+
+const ONE_OF: &str = "write one of `secret`, `secret_file`, `jwks_file` and `jwks_url`";
+
+/// Keys at their issuer's address, as it is written.
+#[derive(Default)]
+struct Remote<'t> {
+    address: Option<(Address, Section<'t>)>,
+    authorities: Option<PathBuf>,
+    allow_http: bool,
+    /// Where something is said about it.
+    place: Option<Section<'t>>,
+}
+
+impl Remote<'_> {
+    fn keys(self) -> Result<Option<Keys>, ConfigError> {
+        match (self.address, self.place) {
+            (Some((address, place)), _) if address.is_exposed() && !self.allow_http => Err(place.error(
+                "over http anybody on the way could put in keys of their own: write https, or jwks_allow_http = true where the way is safe",
+            )),
+            (Some((address, _)), _) => {
+                Ok(Some(Keys::Remote(Arc::new(RemoteKeys::new(address, self.authorities)))))
+            }
+            (None, Some(place)) => Err(place.error("this is for a `jwks_url`, and there is none")),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// A file of certificates that can be read.
+fn authorities(value: &Section<'_>) -> Result<PathBuf, ConfigError> {
+    let path: PathBuf = value.clone().parse()?;
+    Client::new(Some(&path)).map_err(|message| value.error(message))?;
+    Ok(path)
 }
 
 fn jwt_secret(text: &str, place: &Section<'_>) -> Result<Keys, ConfigError> {
@@ -369,6 +418,26 @@ mod tests {
                 "[auth]\njwt = { jwks_file = \"/nowhere\" }\n".to_owned(),
                 "test.toml:2: auth.jwt.jwks_file",
                 "/nowhere",
+            ),
+            (
+                "[auth]\njwt = { jwks_url = \"id.example\" }\n".to_owned(),
+                "test.toml:2: auth.jwt.jwks_url",
+                "https://",
+            ),
+            (
+                "[auth]\njwt = { jwks_url = \"http://id.example/keys\" }\n".to_owned(),
+                "test.toml:2: auth.jwt.jwks_url",
+                "jwks_allow_http",
+            ),
+            (
+                "[auth]\njwt = { jwks_url = \"https://id.example/\", jwks_ca = \"/nowhere\" }\n".to_owned(),
+                "test.toml:2: auth.jwt.jwks_ca",
+                "/nowhere",
+            ),
+            (
+                "[auth]\njwt = { jwks_allow_http = true }\n".to_owned(),
+                "test.toml:2: auth.jwt.jwks_allow_http",
+                "jwks_url",
             ),
             ("[auth]\nzzz = 1\n".to_owned(), "test.toml:2: auth.zzz", "`anonymous`"),
             ("auth = \"shut\"\n".to_owned(), "test.toml:1: auth", "open"),

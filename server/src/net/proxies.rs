@@ -45,9 +45,9 @@ impl Proxies {
         let plain = self.nearest(x_forwarded_for.flat_map(|line| line.split(',')).map(str::trim));
         let standard = self.nearest(forwarded.flat_map(|line| line.split(',')).map(of_element));
         match (plain, standard) {
-            (Chain::Absent, Chain::Absent) => peer,
             (Chain::Client(client), Chain::Absent) | (Chain::Absent, Chain::Client(client)) => client,
             (Chain::Client(plain), Chain::Client(standard)) if plain.ip() == standard.ip() => standard,
+            // Nothing is said, or nothing that can be believed.
             _ => peer,
         }
     }
@@ -96,8 +96,11 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong =
-            || format!("{text:?} is no address or network: write it as \"10.0.0.5\", \"10.0.0.0/8\" or \"fd00::/8\"");
+        let wrong = || {
+            format!(
+                "{text:?} is no address or network: write it as \"10.0.0.5\", \"10.0.0.0/8\" or \"fd00::/8\""
+            )
+        };
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -112,13 +115,15 @@ impl FromStr for Network {
 /// The `for` of one element of `Forwarded`; nothing that is an address if it has none.
 fn of_element(element: &str) -> &str {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let value = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, value)| value.trim());
+    let value =
+        pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, value)| value.trim());
     value.unwrap_or_default().trim_matches('"')
 }
 
 /// `192.0.2.43`, `192.0.2.43:47011`, `2001:db8::1`, `[2001:db8::1]:4711`.
 fn node(text: &str) -> Option<SocketAddr> {
-    let bare = |text: &str| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address.to_canonical(), 0));
+    let bare =
+        |text: &str| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address.to_canonical(), 0));
     let with_port = || {
         let node = text.parse::<SocketAddr>().ok()?;
         Some(SocketAddr::new(node.ip().to_canonical(), node.port()))

@@ -67,7 +67,8 @@ pub(super) async fn dismiss(
 ) -> Result<StatusCode, Problem> {
     let camera = api.context.cameras.get(&name);
     let publisher = camera.and_then(|camera| camera.seat().occupant());
-    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("nobody publishes to a stream named {name:?}"));
+    let missing =
+        || Problem::new(StatusCode::NOT_FOUND, format!("nobody publishes to a stream named {name:?}"));
     publisher.ok_or_else(missing)?.dismiss();
     Ok(StatusCode::NO_CONTENT)
 }

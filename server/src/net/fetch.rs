@@ -1,0 +1,263 @@
+//! Asking another server for something by HTTP or HTTPS: one request a connection, a bounded answer, a bounded time.
+//!
+//! Who the other server is, is proved by a certificate of the system's authorities, or of those in a file instead (WebPKI, RFC 5280); names and certificates
+//! are checked by rustls. Redirects are not followed: whoever names an address means it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::uri::Scheme;
+use axum::http::{HeaderMap, Request, Uri, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Where something is asked for: `http` or `https`, and a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    uri: Uri,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+/// What was answered with 200.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The head's fields.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Asks.
+#[derive(Clone)]
+pub struct Client {
+    tls: TlsConnector,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// It cannot be reached, or the connection broke; also a certificate that proves nothing.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// What it says is no HTTP.
+    #[error("{}", crate::error::chain(.0))]
+    Http(#[from] hyper::Error),
+    /// It answered something else.
+    #[error("it answers {0}")]
+    Status(u16),
+    /// The body is longer than was asked for, or broke off.
+    #[error("its answer is longer than {0} bytes, or broke off")]
+    Body(usize),
+    /// It took too long.
+    #[error("it does not answer within {} s", .0.as_secs())]
+    Late(Duration),
+}
+
+impl Address {
+    /// Whether what is asked and answered can be read and changed on the way: no TLS, and not on this machine alone.
+    pub fn is_exposed(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let loopback =
+            bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        !self.tls && !loopback
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is no address: write it as \"https://host/path\"");
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().ok_or_else(wrong)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(wrong());
+        }
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let host = authority.host().to_owned();
+        Ok(Self { uri, host, port, tls })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uri.fmt(f)
+    }
+}
+
+impl Client {
+    /// Believes the authorities of a PEM file, or those of the system.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn new(authorities: Option<&Path>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        match authorities {
+            Some(path) => {
+                let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
+                for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
+                    let certificate = certificate.map_err(|error| wrong(&error))?;
+                    roots.add(certificate).map_err(|error| wrong(&error))?;
+                }
+                if roots.is_empty() {
+                    return Err(wrong(&"there is no certificate in it"));
+                }
+            }
+            // Some of what is there may be of kinds that rustls does not take; without any, no server can prove itself, and says so.
+            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Asks for what is at an address: an answer of at most so many bytes, whole within this time.
+    ///
+    /// # Errors
+    /// [`FetchError`], in words about the other server.
+    pub async fn get(&self, address: &Address, most: usize, limit: Duration) -> Result<Answer, FetchError> {
+        let asked = async {
+            let host = address.host.trim_start_matches('[').trim_end_matches(']');
+            let io = TcpStream::connect((host, address.port)).await?;
+            if address.tls {
+                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+                exchange(self.tls.connect(name, io).await?, address, most).await
+            } else {
+                exchange(io, address, most).await
+            }
+        };
+        tokio::time::timeout(limit, asked).await.unwrap_or(Err(FetchError::Late(limit)))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client(…)")
+    }
+}
+
+async fn exchange<I>(io: I, address: &Address, most: usize) -> Result<Answer, FetchError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
+    let path = address.uri.path_and_query().map_or("/", |path| path.as_str());
+    let authority = address.uri.authority().map_or("", |authority| authority.as_str());
+    let request = Request::get(path)
+        .header(header::HOST, authority)
+        .header(header::USER_AGENT, concat!("firstlight/", env!("CARGO_PKG_VERSION")))
+        .header(header::ACCEPT, "application/json, */*;q=0.5")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let ask = async {
+        let response = sender.send_request(request).await?;
+        if response.status() != 200 {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, most).collect().await.map_err(|_| FetchError::Body(most))?;
+        Ok(Answer { headers: head.headers, body: body.to_bytes() })
+    };
+    tokio::pin!(ask, connection);
+    tokio::select! {
+        answer = &mut ask => answer,
+        // What was read before the connection ended is still to be taken.
+        ended = &mut connection => match ended {
+            Ok(()) => ask.await,
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn address(text: &str) -> Result<Address, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host_and_no_password() {
+        let plain = address("http://id.example/keys?x=1").unwrap();
+        assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("id.example", 80, false));
+        let own = address("https://[::1]:8443").unwrap();
+        assert_eq!((own.host.as_str(), own.port, own.tls), ("[::1]", 8443, true));
+        for wrong in ["", "id.example/keys", "ftp://id.example", "https://", "https://a:b@id.example/", "/x"]
+        {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_may_be_asked_without_tls() {
+        for (text, exposed) in [
+            ("http://id.example/", true),
+            ("https://id.example/", false),
+            ("http://127.0.0.1:1/", false),
+            ("http://[::1]/", false),
+            ("http://localhost/", false),
+        ] {
+            assert_eq!(address(text).unwrap().is_exposed(), exposed, "{text}");
+        }
+    }
+
+    /// Answers one request with these bytes.
+    async fn answered(bytes: &'static [u8], most: usize) -> Result<Answer, FetchError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = address(&format!("http://{}/keys", listener.local_addr().unwrap())).unwrap();
+        let serve = async {
+            let (mut io, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(io.read_u8().await.unwrap());
+            }
+            assert!(heard.starts_with(b"GET /keys HTTP/1.1\r\n"));
+            io.write_all(bytes).await.unwrap();
+        };
+        let client = Client::new(None).unwrap();
+        let asked = client.get(&address, most, Duration::from_secs(20));
+        tokio::join!(serve, asked).1
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_taken_whole_or_refused_with_the_reason() {
+        let answer = answered(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\n\r\n{}", 10).await.unwrap();
+        assert_eq!((&answer.body[..], answer.headers.len()), (&b"{}"[..], 1));
+        let long = answered(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890", 10).await;
+        assert!(matches!(long, Err(FetchError::Body(10))), "{long:?}");
+        let cut = answered(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n012", 10).await;
+        assert!(cut.is_err(), "{cut:?}");
+        let moved =
+            answered(b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", 10).await;
+        assert!(matches!(moved, Err(FetchError::Status(302))), "{moved:?}");
+        assert!(answered(b"SSH-2.0-x\r\n\r\n", 10).await.is_err());
+    }
+}
