@@ -1,7 +1,7 @@
 //! Bytes from a camera into a publisher, the same for every source that is a byte stream.
 //!
 //! A raw H.264 pipe does not say where a picture ends before the next one begins; so when the pipe falls silent for
-//! [`IDLE`] what has come is taken as a whole picture, which takes a frame's length off the latency. The demuxer notices
+//! [`Ingest::patience`] what has come is taken as a whole picture, which takes a frame's length off the latency. The demuxer notices
 //! where that guess is wrong for a camera and stops guessing.
 //!
 //! Not here: where the bytes come from, retry.
@@ -18,9 +18,6 @@ use tracing::warn;
 use crate::error::SourceError;
 use crate::telemetry::Throttle;
 
-/// A pipe silent this long has delivered the picture: encoders write a picture in one go, and the next one is at least
-/// 8 ms away at 120 pictures a second.
-pub const IDLE: Duration = Duration::from_millis(4);
 /// A camera silent this long is gone, or stuck.
 pub const SILENCE: Duration = Duration::from_secs(10);
 /// As much as one read takes; a pipe holds 64 KiB.
@@ -58,7 +55,13 @@ impl Ingest {
         fed.map_err(|e| SourceError::Media(e.to_string()))
     }
 
-    /// The input is silent: what has come is probably whole.
+    /// An input silent this long has delivered the picture: encoders write a picture in one go, and the next one is at
+    /// least 8 ms away at 120 pictures a second.
+    pub const fn patience(&self) -> Duration {
+        self.demuxer.patience()
+    }
+
+    /// The input has been silent for [`patience`](Self::patience): what has come is probably whole.
     ///
     /// # Errors
     /// As [`Ingest::push`].
@@ -86,7 +89,7 @@ impl Ingest {
         let mut buffer = vec![0; READ];
         let mut pending = false;
         loop {
-            let patience = if pending { IDLE } else { SILENCE };
+            let patience = if pending { self.patience() } else { SILENCE };
             match tokio::time::timeout(patience, reader.read(&mut buffer)).await {
                 Ok(Ok(0)) => return self.finish(),
                 Ok(Ok(len)) => {

@@ -26,7 +26,7 @@ mod video;
 use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::{AccessUnit, Track, Wallclock};
 
@@ -154,7 +154,18 @@ impl Demuxer {
         pushed
     }
 
-    /// The input has been silent for some milliseconds: pictures that are probably complete go to `out`.
+    /// How long the input must have been silent for [`flush_idle`](Self::flush_idle) to be worth asking.
+    ///
+    /// MPEG-TS mostly says itself where a picture ends, and learns what silence means from the pictures before; a raw
+    /// pipe has nothing but the silence.
+    pub const fn patience(&self) -> Duration {
+        match &self.input {
+            Input::MpegTs(_) => Duration::from_millis(2),
+            _ => Duration::from_millis(4),
+        }
+    }
+
+    /// The input has been silent for [`patience`](Self::patience): pictures that are probably complete go to `out`.
     ///
     /// Saves one frame of delay where the format says only with the next picture that the last one is over.
     ///

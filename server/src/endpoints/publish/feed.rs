@@ -9,7 +9,7 @@ use container::demux::InputFormat;
 use hub::Publisher;
 
 use crate::error::SourceError;
-use crate::ingest::{IDLE, Ingest, SILENCE};
+use crate::ingest::{Ingest, SILENCE};
 
 /// One publisher's byte stream.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Feed {
     /// [`SourceError::Ended`], or as [`Ingest::push`].
     pub(super) async fn silence(&mut self) -> SourceError {
         if self.pending {
-            tokio::time::sleep(IDLE).await;
+            tokio::time::sleep(self.ingest.patience()).await;
             self.pending = false;
             if let Err(error) = self.ingest.idle() {
                 return error;

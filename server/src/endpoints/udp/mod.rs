@@ -18,7 +18,7 @@ use crate::config::file::Section;
 use crate::config::values::ListenAddress;
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
-use crate::ingest::{IDLE, Ingest, SILENCE};
+use crate::ingest::{Ingest, SILENCE};
 use crate::telemetry::Throttle;
 
 /// Datagrams as sources.
@@ -91,7 +91,7 @@ impl UdpSource {
         let strangers = Throttle::new(Duration::from_secs(10));
         let mut pending = false;
         loop {
-            let patience = if pending { IDLE } else { SILENCE };
+            let patience = if pending { ingest.patience() } else { SILENCE };
             let received = match tokio::time::timeout(patience, socket.recv_from(&mut buffer)).await {
                 Ok(received) => received,
                 Err(_) if pending => {

@@ -11,6 +11,7 @@
 mod elementary;
 mod opus;
 mod packet;
+mod pauses;
 mod pes;
 mod section;
 mod timestamp;
@@ -180,6 +181,10 @@ impl Multiplex {
     fn packet(&mut self, packet: &Packet<'_>, collector: &mut Collector) {
         if packet.pid == NULL_PID {
             return;
+        }
+        for PlayedStream { pes, elementary, .. } in self.streams.iter_mut().filter(|s| s.pid != packet.pid) {
+            let outcome = pes.interlude(|pes| elementary.pes(&pes, &mut self.time, collector));
+            count(outcome, collector);
         }
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == packet.pid) {
             if packet.scrambled {

@@ -1,45 +1,34 @@
 //! Packetized elementary stream packets, ISO/IEC 13818-1 §2.4.3.6, put together from transport packets of one PID.
 //!
 //! A PES packet ends where its length says. Video mostly has none (length 0) and then ends where the next one starts,
-//! which is a whole picture later; see [`EndOfPicture`] for how that wait is saved. A packet with a gap in it is
-//! dropped whole: half a picture is worth less than a known loss.
+//! which is a whole picture later. Three [`Sign`]s save that wait. A packet with a gap in it is dropped whole: half a
+//! picture is worth less than a known loss.
 
 use super::packet::{PACKET_LEN, Packet};
+use super::pauses::Pauses;
 use super::timestamp::read_stamp;
 
-/// When a PES packet without a length is taken as complete.
+/// By what a PES packet without a length was taken as complete before the next one began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EndOfPicture {
-    /// At the first stuffing (a multiplexer stuffs only when it has nothing more of the picture) or when the input
-    /// falls silent and [`Silence`] allows it. Holds for ffmpeg and GStreamer, and for every multiplexer that aligns
-    /// pictures to packets.
+enum Sign {
+    /// Stuffing: a multiplexer stuffs only when it has nothing more of the picture. Holds for ffmpeg and GStreamer, and
+    /// for every multiplexer that aligns pictures to packets.
     Stuffing,
-    /// Only where the next one starts: the multiplexer has been seen to stuff or to pause within a picture.
-    NextStart,
+    /// A packet of another stream, or a table.
+    Interlude,
+    /// The input fell silent.
+    Silence,
 }
-
-/// What silence behind bytes without stuffing has meant so far. A picture that fills its packets to the last byte is
-/// rare; a sender that paces its packets, as over UDP, falls silent behind each, and its first picture must be whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Silence {
-    /// It fell between pictures so many times and never within one; believed from [`PROOF`] times on.
-    BetweenPictures(u8),
-    /// It fell within a picture, so it means nothing.
-    Anywhere,
-}
-
-/// So often silence must have been the end of a picture before it is taken as one.
-const PROOF: u8 = 3;
 
 /// Puts PES packets together; bounded to 8 MiB.
 #[derive(Debug)]
 pub(super) struct PesAssembler {
     buffer: Vec<u8>,
     state: State,
-    end_of_picture: EndOfPicture,
-    silence: Silence,
-    /// Silence fell behind what is buffered.
-    silent: bool,
+    /// Stuffing has not been seen within a picture yet.
+    aligned: bool,
+    interludes: Pauses,
+    silences: Pauses,
     counter: Option<u8>,
     /// Payload of the last transport packet: a repetition has the same counter and the same payload.
     last: Vec<u8>,
@@ -53,7 +42,7 @@ enum State {
     Waiting,
     Open,
     /// Given out before the next start proved that it was over.
-    EndedEarly,
+    EndedEarly(Sign),
 }
 
 /// What a transport packet did.
@@ -80,9 +69,9 @@ impl PesAssembler {
         Self {
             buffer: Vec::new(),
             state: State::Waiting,
-            end_of_picture: EndOfPicture::Stuffing,
-            silence: Silence::BetweenPictures(0),
-            silent: false,
+            aligned: true,
+            interludes: Pauses::new(),
+            silences: Pauses::new(),
             counter: None,
             last: Vec::with_capacity(PACKET_LEN),
             lost: 0,
@@ -106,15 +95,17 @@ impl PesAssembler {
             }
             Continuity::Follows => {}
         }
-        self.judge_silence(packet.unit_start);
         if packet.unit_start {
             self.finish_at_start(&mut outcome, &mut complete);
             self.state = State::Open;
-        } else if self.state == State::EndedEarly {
-            self.end_of_picture = EndOfPicture::NextStart;
+        } else if let State::EndedEarly(sign) = self.state {
+            self.distrust(sign);
             self.state = State::Waiting;
             self.lost = self.lost.saturating_add(1);
-            outcome = Outcome { damaged: Some(payload.len()), was_premature: true };
+            outcome = Outcome { damaged: Some(payload.len()), was_premature: sign == Sign::Stuffing };
+        } else {
+            self.interludes.picture_goes_on();
+            self.silences.picture_goes_on();
         }
         if self.state != State::Open {
             return outcome;
@@ -131,9 +122,9 @@ impl PesAssembler {
                 self.finish(&mut outcome, &mut complete);
                 self.state = State::Waiting;
             }
-            None if packet.stuffed && self.end_of_picture == EndOfPicture::Stuffing => {
+            None if packet.stuffed && self.aligned => {
                 self.finish(&mut outcome, &mut complete);
-                self.state = State::EndedEarly;
+                self.state = State::EndedEarly(Sign::Stuffing);
             }
             _ => {}
         }
@@ -142,18 +133,35 @@ impl PesAssembler {
 
     /// The input is silent: what is buffered of a picture without length is probably all of it.
     pub(super) fn idle(&mut self, complete: impl FnMut(Pes<'_>)) -> Outcome {
+        self.pause(Sign::Silence, complete)
+    }
+
+    /// A packet of another stream came, which may mean the same.
+    pub(super) fn interlude(&mut self, complete: impl FnMut(Pes<'_>)) -> Outcome {
+        self.pause(Sign::Interlude, complete)
+    }
+
+    fn pause(&mut self, sign: Sign, complete: impl FnMut(Pes<'_>)) -> Outcome {
         let mut outcome = Outcome::default();
         let unbounded =
             self.state == State::Open && self.stated_len().is_none() && self.buffer.len() >= HEADER_LEN;
-        if unbounded && self.end_of_picture == EndOfPicture::Stuffing {
-            if matches!(self.silence, Silence::BetweenPictures(times) if times >= PROOF) {
+        if unbounded && self.aligned {
+            let pauses = if sign == Sign::Silence { &mut self.silences } else { &mut self.interludes };
+            if pauses.ends_picture(self.buffer.len()) {
                 self.finish(&mut outcome, complete);
-                self.state = State::EndedEarly;
-            } else {
-                self.silent = true;
+                self.state = State::EndedEarly(sign);
             }
         }
         outcome
+    }
+
+    /// The sign was no end.
+    fn distrust(&mut self, sign: Sign) {
+        match sign {
+            Sign::Stuffing => self.aligned = false,
+            Sign::Interlude => self.interludes.lied(),
+            Sign::Silence => self.silences.lied(),
+        }
     }
 
     /// The input is over.
@@ -162,19 +170,6 @@ impl PesAssembler {
         self.finish_at_start(&mut outcome, complete);
         self.state = State::Waiting;
         outcome
-    }
-
-    /// Learns from the first packet after silence what the silence was.
-    fn judge_silence(&mut self, unit_start: bool) {
-        if !std::mem::take(&mut self.silent) || self.state != State::Open {
-            return;
-        }
-        self.silence = match self.silence {
-            Silence::BetweenPictures(times) if unit_start => {
-                Silence::BetweenPictures(times.saturating_add(1))
-            }
-            Silence::BetweenPictures(_) | Silence::Anywhere => Silence::Anywhere,
-        };
     }
 
     fn missing_before(&mut self, packet: &Packet<'_>, payload: &[u8]) -> Continuity {
@@ -212,6 +207,8 @@ impl PesAssembler {
     }
 
     fn finish(&mut self, outcome: &mut Outcome, mut complete: impl FnMut(Pes<'_>)) {
+        self.interludes.picture_is_whole(self.buffer.len());
+        self.silences.picture_is_whole(self.buffer.len());
         match Pes::parse(&self.buffer, self.lost) {
             Some(pes) => {
                 self.lost = 0;
@@ -324,20 +321,54 @@ mod tests {
         assert_eq!(run.payloads, [(b"ab".to_vec(), 0), (b"efgh".to_vec(), 1)]);
     }
 
-    #[test]
-    fn silence_that_was_the_end_of_pictures_ends_a_packet_without_length_but_not_one_with() {
+    /// Four pictures of 40 bytes, each by its own stuffing.
+    fn of_whole_pictures() -> Run {
         let mut run = Run::new();
-        for _ in 0..PROOF {
-            run.packet(true, false, &start(0, b"ab"));
-            run.idle();
+        for _ in 0..4 {
+            run.packet(true, false, &start(0, &[1; 20]));
+            run.packet(false, true, &[2; 20]);
         }
-        assert_eq!(run.payloads.len(), 2, "not believed yet");
-        run.packet(true, false, &start(0, b"cd"));
+        assert_eq!(std::mem::take(&mut run.payloads).len(), 4);
+        run
+    }
+
+    #[test]
+    fn a_picture_that_fills_its_packets_ends_at_silence_once_larger_ones_came_without() {
+        let mut run = Run::new();
+        run.packet(true, false, &start(0, b"ab"));
         run.idle();
-        assert_eq!(run.payloads.len(), 4, "believed");
+        assert!(run.payloads.is_empty(), "nothing is known of the sender");
+        let mut run = of_whole_pictures();
         run.packet(true, false, &start(9, b"ef"));
         run.idle();
-        assert_eq!(run.payloads.len(), 4, "its length says that more is to come");
+        assert!(run.payloads.is_empty(), "its length says that more is to come");
+        run.packet(true, false, &start(0, b"ab"));
+        run.idle();
+        assert_eq!(run.payloads, [(b"ab".to_vec(), 1)]);
+    }
+
+    #[test]
+    fn a_picture_that_fills_its_packets_ends_at_a_packet_of_another_stream() {
+        let mut run = of_whole_pictures();
+        run.packet(true, false, &start(0, b"ab"));
+        run.assembler.interlude(|pes| run.payloads.push((pes.payload.to_vec(), pes.lost)));
+        assert_eq!(run.payloads, [(b"ab".to_vec(), 0)]);
+    }
+
+    #[test]
+    fn silence_taken_for_an_end_in_vain_costs_one_picture_and_leaves_stuffing_believed() {
+        let mut run = of_whole_pictures();
+        run.packet(true, false, &start(0, b"ab"));
+        run.idle();
+        assert_eq!(
+            run.packet(false, true, b"cd"),
+            Outcome { damaged: Some(2), was_premature: false },
+            "the operator need not be told of a larger delay"
+        );
+        run.packet(true, false, &start(0, b"ef"));
+        run.idle();
+        run.packet(false, true, b"gh");
+        assert_eq!(run.payloads, [(b"ab".to_vec(), 0), (b"efgh".to_vec(), 1)]);
     }
 
     #[test]
