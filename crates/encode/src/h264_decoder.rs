@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use codec::h264::annexb;
+use codec::h264::{Sps, annexb};
 use media::{AccessUnit, Codec, CodecParameters, H264Parameters, Track};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource;
 
+use crate::matrix::ToPicture;
 use crate::{EncodeError, Picture};
 
 /// An H.264 decoder for one stream.
@@ -25,6 +26,8 @@ pub struct H264Decoder {
     waiting: bool,
     byte_stream: Vec<u8>,
     picture: Option<Picture>,
+    /// From the track's colours to those of a picture.
+    colours: Option<ToPicture>,
 }
 
 impl H264Decoder {
@@ -33,7 +36,14 @@ impl H264Decoder {
     /// # Errors
     /// [`EncodeError::Library`] when OpenH264 cannot start.
     pub fn new() -> Result<Self, EncodeError> {
-        Ok(Self { decoder: start()?, track: None, waiting: true, byte_stream: Vec::new(), picture: None })
+        Ok(Self {
+            decoder: start()?,
+            track: None,
+            waiting: true,
+            byte_stream: Vec::new(),
+            picture: None,
+            colours: None,
+        })
     }
 
     /// Decodes one unit. `None` while there is no picture to show: before the first random access point, and where
@@ -52,6 +62,10 @@ impl H264Decoder {
             return Ok(None);
         }
         let known = self.track.as_ref().is_some_and(|track| Arc::ptr_eq(track, &unit.track));
+        if !known {
+            let sps = Sps::parse(parameters.sps()).ok();
+            self.colours = ToPicture::of(sps.as_ref().and_then(Sps::vui));
+        }
         let shown = if self.byte_stream_of(unit, parameters, !known || self.waiting)? {
             self.decoder.decode(&self.byte_stream).map_err(|e| EncodeError::Library {
                 codec: Codec::H264,
@@ -63,7 +77,7 @@ impl H264Decoder {
         };
         match shown {
             Ok(Some(decoded)) => {
-                copy(&decoded, &mut self.picture)?;
+                copy(&decoded, &mut self.picture, self.colours)?;
                 self.waiting = false;
                 self.track = Some(Arc::clone(&unit.track));
                 Ok(self.picture.as_ref())
@@ -93,7 +107,7 @@ impl H264Decoder {
             source: Box::new(e),
         })?;
         let Some(last) = held.last() else { return Ok(None) };
-        copy(last, &mut self.picture)?;
+        copy(last, &mut self.picture, self.colours)?;
         Ok(self.picture.as_ref())
     }
 
@@ -159,8 +173,12 @@ fn start() -> Result<Decoder, EncodeError> {
     })
 }
 
-/// Copies the decoded rows, reusing the last picture when the size is the same.
-fn copy(decoded: &DecodedYUV<'_>, into: &mut Option<Picture>) -> Result<(), EncodeError> {
+/// Copies the decoded rows, reusing the last picture when the size is the same, and brings their colours to a picture's.
+fn copy(
+    decoded: &DecodedYUV<'_>,
+    into: &mut Option<Picture>,
+    colours: Option<ToPicture>,
+) -> Result<(), EncodeError> {
     let (width, height) = decoded.dimensions();
     let fits = into.as_ref().is_some_and(|p| p.width() == width && p.height() == height);
     if !fits {
@@ -173,6 +191,9 @@ fn copy(decoded: &DecodedYUV<'_>, into: &mut Option<Picture>) -> Result<(), Enco
     rows(decoded.y(), y_stride, planes.y, width);
     rows(decoded.u(), u_stride, planes.u, width / 2);
     rows(decoded.v(), v_stride, planes.v, width / 2);
+    if let Some(colours) = colours {
+        colours.take(picture);
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod h264_decoder;
 mod h264_encoder;
 mod jpeg;
+mod matrix;
 mod opus;
 mod pcm;
 mod picture;

@@ -1,7 +1,7 @@
 //! A picture in memory: planar Y′CbCr 4:2:0, eight bits (I420).
 //!
 //! Colours are ITU-R BT.709 in video range (luma 16–235), which is also what the H.264 encoder writes into its SPS, for every
-//! size: a browser guesses by size where nothing is said.
+//! size: a browser guesses by size where nothing is said. The decoder brings a stream of other colours to these.
 //!
 //! Invariant: width and height are even and within 16 … 16,384; the planes are tightly packed (stride = width, chroma
 //! stride = width / 2).

@@ -3,7 +3,10 @@
 
 mod support;
 
+use bytes::Bytes;
+use codec::h264::{Stamp, UnitBuilder};
 use encode::{H264Decoder, H264EncoderConfig, JpegEncoder, Picture, Scaler, encode_png};
+use media::{AccessUnit, MediaTime, Timescale, TrackId};
 use support::{encode_scene, ffmpeg, paint, psnr};
 
 /// Colours far from grey, so that a wrong matrix or range shows.
@@ -36,6 +39,38 @@ fn a_png_has_the_picture_s_colours() {
     let picture = scene();
     let seen = read(&encode_png(&picture).unwrap(), "png_pipe");
     assert!(psnr(&seen, picture.as_i420()) > 35.0, "{}", psnr(&seen, picture.as_i420()));
+}
+
+/// The picture coded by x264 in other colours, which its SPS states.
+fn coded(picture: &Picture, matrix: &str, range: &str) -> AccessUnit {
+    let convert = format!(
+        "scale=in_color_matrix=bt709:in_range=tv:out_color_matrix={matrix}:out_range={range}:flags=accurate_rnd,format=yuv420p"
+    );
+    let input = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "320x240", "-i", "-", "-vf", &convert];
+    let coding =
+        ["-c:v", "libx264", "-qp", "4", "-colorspace", matrix, "-color_range", range, "-f", "h264", "-"];
+    let bytes = Bytes::from(ffmpeg(&[&input[..], &coding].concat(), picture.as_i420()));
+    let time = MediaTime::new(0, Timescale::VIDEO_90K);
+    let stamp =
+        Stamp { dts: time, pts: time, lost_before: 0, captured: None, arrival: std::time::Instant::now() };
+    UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K).annexb(&bytes, stamp).unwrap().unwrap()
+}
+
+#[test]
+fn a_stream_s_own_matrix_and_range_are_kept_to() {
+    let picture = scene();
+    for (matrix, range) in
+        [("bt709", "tv"), ("bt709", "pc"), ("smpte170m", "tv"), ("smpte170m", "pc"), ("bt2020nc", "tv")]
+    {
+        let mut decoder = H264Decoder::new().unwrap();
+        let shown = decoder.decode(&coded(&picture, matrix, range)).unwrap().cloned();
+        let shown = &shown.or_else(|| decoder.finish().unwrap().cloned()).unwrap();
+        let alike = psnr(shown.as_i420(), picture.as_i420());
+        assert!(alike > 38.0, "{matrix} {range}: {alike}");
+        let jpeg = JpegEncoder::new(95).unwrap().encode(shown).unwrap();
+        let alike = psnr(&read(&jpeg, "jpeg_pipe"), picture.as_i420());
+        assert!(alike > 34.0, "{matrix} {range}: {alike}");
+    }
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Vui {
     timing: Option<(u32, u32)>,
     /// `max_num_reorder_frames` and `max_dec_frame_buffering`.
     restriction: Option<(u8, u8)>,
+    full_range: bool,
+    matrix: Option<u8>,
 }
 
 impl Vui {
@@ -74,6 +76,16 @@ impl Vui {
     /// `max_dec_frame_buffering`, if a `bitstream_restriction` says so.
     pub fn max_buffering(&self) -> Option<u8> {
         self.restriction.map(|(_, buffering)| buffering)
+    }
+
+    /// `video_full_range_flag`: luma from 0 to 255 instead of 16 to 235.
+    pub fn full_range(&self) -> bool {
+        self.full_range
+    }
+
+    /// `matrix_coefficients` (table E-5), if there is a colour description.
+    pub fn matrix_coefficients(&self) -> Option<u8> {
+        self.matrix
     }
 
     /// Frames per second as a fraction (§E.2.1: `time_scale` counts fields); `None` if not told.
@@ -279,9 +291,11 @@ fn read_vui_fields(reader: &mut BitReader<'_>) -> Result<(Vui, RestrictionPlace)
         reader.skip(1)?; // overscan_appropriate_flag
     }
     if reader.flag()? {
-        reader.skip(4)?; // video_format, video_full_range_flag
+        reader.skip(3)?; // video_format
+        vui.full_range = reader.flag()?;
         if reader.flag()? {
-            reader.skip(24)?; // colour_primaries, transfer_characteristics, matrix_coefficients
+            reader.skip(16)?; // colour_primaries, transfer_characteristics
+            vui.matrix = Some(byte(reader)?);
         }
     }
     if reader.flag()? {
