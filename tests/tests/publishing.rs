@@ -395,6 +395,8 @@ fn a_socket_that_sends_nonsense_is_told_so_and_frees_its_place() {
     let garbage = firstlight_e2e::random::Random::new(5).bytes(300_000);
     for (path, configuration, bytes, code) in [
         ("/guest/ws?publish=mp4", None, b"\0\0\0\x04ftypisom".to_vec(), 4415),
+        // What a browser records that has no MP4.
+        ("/guest/ws?publish=mp4", None, b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81".to_vec(), 4415),
         ("/guest/ws?publish=webcodecs", None, picture(&[0, 0, 1, 0x65, 1], 0), 4400),
         ("/guest/ws?publish=webcodecs", Some(H264), garbage, 4400),
         ("/guest/ws?publish=webcodecs", Some("{}"), Vec::new(), 4400),

@@ -34,6 +34,14 @@ pub enum DemuxError {
         /// A format we know by sight but cannot read.
         resembles: Option<&'static str>,
     },
+    /// The first bytes are not those of the format that the input was said to be.
+    #[error("this is not {stated}{}", .resembles.map(|r| format!(": it looks like {r}, which is not supported")).unwrap_or_default())]
+    Mistaken {
+        /// What it was said to be.
+        stated: &'static str,
+        /// A format we know by sight but cannot read.
+        resembles: Option<&'static str>,
+    },
     /// The box structure of an MP4 input is broken.
     #[error("broken mp4 at byte {offset}, in box {kind}: {problem}")]
     Mp4 {

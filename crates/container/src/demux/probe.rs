@@ -107,8 +107,8 @@ fn adts_len(bytes: &[u8]) -> Option<usize> {
     (header[0] == 0xff && header[1] & 0xf6 == 0xf0 && rate < 13 && len > 7).then_some(len)
 }
 
-/// Formats known by sight.
-fn resembles(bytes: &[u8]) -> Option<&'static str> {
+/// Formats known by sight that we do not read.
+pub(super) fn resembles(bytes: &[u8]) -> Option<&'static str> {
     let h265 = |code: &[u8]| {
         bytes.starts_with(code)
             && matches!(bytes.get(code.len()..code.len() + 2), Some([0x40 | 0x42 | 0x44 | 0x46, 0x01]))

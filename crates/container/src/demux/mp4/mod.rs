@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use super::collector::Collector;
 use super::error::{DemuxError, FourCc};
+use super::probe;
 
 pub use self::boxes::BoxHeader;
 pub use self::index::{IndexedSample, Mp4Index, Mp4Reader};
@@ -50,6 +51,17 @@ enum State {
     Media { end: Option<u64> },
     /// In a box that is of no interest.
     Skip { end: Option<u64> },
+}
+
+/// The first bytes of something else would be taken for a box of that size, and waited for.
+fn refuse_others(first: &[u8]) -> Result<(), DemuxError> {
+    let resembles = probe::resembles(first);
+    let is_box = first.iter().skip(4).take(4).all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    if is_box && resembles.is_none() {
+        Ok(())
+    } else {
+        Err(DemuxError::Mistaken { stated: "MP4", resembles })
+    }
 }
 
 impl Mp4Demuxer {
@@ -91,6 +103,9 @@ impl Mp4Demuxer {
         let before = self.buffer.len();
         let taken = (MAX_HEADER_LEN - before).min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
+        if self.position == 0 {
+            refuse_others(&self.buffer)?;
+        }
         let Some(header) = BoxHeader::parse(&self.buffer, self.position)? else {
             return Ok(&bytes[taken..]);
         };

@@ -169,3 +169,20 @@ fn a_sample_that_runs_past_its_media_is_left_out_alone() {
     assert_eq!((whole.error.clone(), whole.video().len()), (None, 49));
     assert_eq!(demux_in_pieces(&broken, None, &[188]).gist(), whole.gist());
 }
+
+#[test]
+fn what_was_said_to_be_mp4_and_is_not_is_refused_at_its_first_bytes() {
+    let webm = b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81";
+    let h264 = [0, 0, 0, 1, 0x67, 0x64, 0x00, 0x1f, 0xac];
+    let packet = [&[0x47, 0x40, 0x00, 0x10, 0x00][..], &[0; 183]].concat();
+    for (bytes, words) in [
+        (&webm[..], "this is not MP4: it looks like Matroska or WebM, which is not supported"),
+        (&h264, "this is not MP4"),
+        (&packet, "this is not MP4"),
+    ] {
+        for piece in [1, 5, 200] {
+            let error = demux_in_pieces(bytes, Some(InputFormat::Mp4), &[piece]).error;
+            assert_eq!(error.map(|error| error.to_string()).as_deref(), Some(words));
+        }
+    }
+}
