@@ -7,6 +7,7 @@
 
 mod look;
 mod source;
+mod thinning;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use tracing::warn;
 
 pub use self::look::{Look, look};
 pub use self::source::{Budget, Gop, Target, Transcode};
+pub use self::thinning::Thinning;
 use crate::telemetry::Throttle;
 
 /// Coded units that wait for the decoder. When so many wait the stream's cursor stays, and skips if it falls too far behind.
@@ -37,17 +39,23 @@ pub struct Moment {
     pub arrival: Instant,
 }
 
-/// Passes the pictures to a decoder, and the sound (if wanted) past it, until the stream is closed.
+/// Passes the pictures that are `needed` to a decoder, and the sound (if wanted) past it, until the stream is closed.
 ///
 /// It waits where the decoder cannot follow; then the subscription skips, and the decoder goes on at a random access point.
 pub async fn feed(
     mut units: Subscription<AccessUnit>,
     coded: mpsc::Sender<AccessUnit>,
     sound: Option<mpsc::Sender<AccessUnit>>,
+    mut needed: impl FnMut(&AccessUnit) -> bool,
 ) {
     loop {
         let taken = match (units.next().await, &sound) {
-            (Next::Item(unit), _) if unit.track.kind() == MediaKind::Video => coded.send(unit).await,
+            (Next::Item(unit), _) if unit.track.kind() == MediaKind::Video => {
+                if !needed(&unit) {
+                    continue;
+                }
+                coded.send(unit).await
+            }
             (Next::Item(unit), Some(sound)) => sound.send(unit).await,
             (Next::Item(_) | Next::Skipped { .. }, _) => Ok(()),
             (Next::Closed(_), _) => return,

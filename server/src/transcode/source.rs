@@ -120,7 +120,7 @@ impl Transcode {
             Ok::<(), SourceError>(())
         };
         let coded = tokio::select! {
-            () = feed(units, coded, sound) => return Err(closed()),
+            () = feed(units, coded, sound, |_| true) => return Err(closed()),
             result = publish => { result?; Ok(()) }
             coded = coding => coded.map_err(|e| SourceError::io(self.kind, e))?,
         };

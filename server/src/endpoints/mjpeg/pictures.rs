@@ -1,6 +1,6 @@
 //! The moving pictures of one stream in one size, as JPEG, made once for all who watch them.
 //!
-//! A thread decodes, scales and encodes, no faster than the fastest viewer wants; the newest picture stands in a place of one, so that a
+//! A thread decodes (no more than it must), scales and encodes, no faster than the fastest viewer wants; the newest picture stands in a place of one, so that a
 //! slow viewer leaves pictures out without being asked. All of it ends with the last viewer.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::still::Size;
 use crate::supervise::tasks::{self, Tasks};
-use crate::transcode::{Moment, Pace, QUEUE, decode, feed};
+use crate::transcode::{Moment, Pace, QUEUE, Thinning, decode, feed};
 
 /// Further behind than this the pictures in between are left out.
 const MAX_LAG: Duration = Duration::from_millis(500);
@@ -94,11 +94,13 @@ impl Gallery {
             tools: None,
         };
         let (name, ended) = (stream.name().clone(), end.clone());
+        let (mut thinning, wanted) = (Thinning::new(), Arc::clone(&rates));
+        let needed = move |unit: &media::AccessUnit| thinning.needs(unit, wanted.most());
         self.tasks.spawn("mjpeg", async move {
             // Ends when the channel's other end is gone, which it is when this task ends.
             let painting = tasks::on_thread("mjpeg".to_owned(), move || painter.run(to_decode));
             let painted = tokio::select! {
-                () = feed(units, coded, None) => return,
+                () = feed(units, coded, None, needed) => return,
                 () = ended.cancelled() => return,
                 painted = painting => painted,
             };
