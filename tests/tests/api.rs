@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use firstlight_e2e::http::{self, Response};
+use firstlight_e2e::random::Random;
 use firstlight_e2e::{Server, Viewer, eventually};
 use serde_json::{Value, json};
 
@@ -216,42 +217,51 @@ fn who_read_a_stream_before_changing_it_undoes_nobody_elses_change() {
 }
 
 #[test]
-fn the_server_killed_during_two_hundred_changes_has_every_one_it_confirmed() {
+fn the_server_killed_forty_times_during_two_hundred_changes_has_every_one_it_confirmed() {
     let mut server = Server::start("");
     let file = server.directory().join("firstlight.streams.toml");
-    let mut confirmed = 0;
-    for round in 0..8 {
+    let mut random = Random::new(9);
+    let (mut confirmed, mut attempts) = (0, 0);
+    for round in 0..40 {
         let address = server.address();
-        // Until the server is gone; gives the last number that was confirmed.
+        // Until the server is gone; gives the last number that was confirmed, and the last that was tried.
         let writer = std::thread::spawn(move || {
             let mut last = confirmed;
-            for number in confirmed + 1..=confirmed + 200 {
+            for number in confirmed + 1.. {
                 let body =
                     json!({ "linger": format!("{number}s"), "on_demand": number % 2 == 0 }).to_string();
                 match put(address, "/api/v1/streams/written", &body) {
                     Some(200 | 201) => last = number,
-                    _ => break,
+                    _ => return (last, number),
                 }
             }
-            last
+            (last, last)
         });
-        // At another moment of another write each time.
-        let enough = confirmed + 25 - round;
-        within_file(&file, enough);
+        within_file(&file, confirmed + 4);
+        // At another moment of another write each time: one takes a millisecond or some.
+        std::thread::sleep(Duration::from_micros(random.below(5_000) as u64));
         server.kill();
-        confirmed = writer.join().unwrap();
+        let before = confirmed;
+        let (last, tried) = writer.join().unwrap();
+        (confirmed, attempts) = (last, attempts + tried - before);
         let kept: toml::Table = fs::read_to_string(&file).unwrap().parse().expect("the file is whole");
         let linger = kept["streams"]["written"]["linger"].as_str().unwrap();
         let number: u32 = linger.trim_end_matches('s').parse().unwrap();
         assert!(
             number == confirmed || number == confirmed + 1,
-            "{number} is kept, {confirmed} was confirmed"
+            "round {round}: {number} is kept, {confirmed} was confirmed"
+        );
+        assert_eq!(
+            kept["streams"]["written"]["on_demand"].as_bool(),
+            Some(number.is_multiple_of(2)),
+            "of one change"
         );
         confirmed = number;
         server.start_again();
         assert_eq!(server.stream("written")["linger_s"], f64::from(number));
         assert!(!server.log().contains("damaged"), "{}", server.log());
     }
+    assert!(attempts >= 200, "{attempts}");
 }
 
 /// Waits until the file says that this many changes were made.
