@@ -130,7 +130,8 @@ impl App {
             plan.sections,
         ));
         let parts = plan.serve.into_iter().map(|serve| serve(&context)).collect();
-        let routes = Routes::new(parts, &context, &roster);
+        let dialects = ENDPOINTS.iter().filter_map(|endpoint| endpoint.refusals()).collect();
+        let routes = Routes::new(parts, dialects, &context, &roster);
         let (audience, stop) = (context.audience.clone(), context.stop.clone());
         context.tasks.spawn("budget", async move { budget.watch(|| audience.count(), stop).await });
         if !context.guard.is_open() {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::Method;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use futures_core::future::BoxFuture;
@@ -60,6 +60,11 @@ pub trait Endpoint: Sync {
     /// [`ConfigError`] saying which key is wrong.
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
         Err(spec.error(format!("{} is no source", self.name())))
+    }
+
+    /// How what others refuse below its addresses is to be written, if its clients know a shape of their own.
+    fn refusals(&self) -> Option<Refusals> {
+        None
     }
 
     /// Judges its own section (`None` if there is none) and gives what it would run.
@@ -132,6 +137,15 @@ pub struct Parts {
     pub routes: Vec<Route>,
     /// Routes below every stream's name.
     pub stream_routes: Vec<StreamRoute>,
+}
+
+/// The shape of refusals that an endpoint does not make itself: no such address, no right, too many requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusals {
+    /// The first parts of its addresses, as `cameras`.
+    pub below: &'static [&'static str],
+    /// Writes one: the header lines of the request, the status, and why, in words.
+    pub write: fn(&HeaderMap, StatusCode, &str) -> Response,
 }
 
 /// A route of its own, as `GET /cameras/{mxid}`.

@@ -1,9 +1,10 @@
 //! Limits and the budget: who is turned away, how politely, and that those who watch do not notice.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use firstlight_e2e::http::{self, Response};
+use firstlight_e2e::clip::{self, PLAIN};
+use firstlight_e2e::http::{self, Response, Upload};
 use firstlight_e2e::prometheus::Page;
 use firstlight_e2e::viewer::Watching;
 use firstlight_e2e::{Server, Viewer, eventually, within};
@@ -49,7 +50,12 @@ fn a_viewer_too_many_is_told_so_and_comes_in_when_another_leaves() {
     let first = watching(&server, "/front/ws?format=fmp4");
     let second = watching(&server, "/front/ws?format=webcodecs");
     is_polite(&refusal(&server, "/front/ws?format=fmp4"), 503, "front is full: as many watch as may (2)");
-    is_polite(&refusal(&server, "/cameras/front/streams/CAM_A/video"), 503, "as many watch as may (2)");
+    let robopipe = refusal(&server, "/cameras/front/streams/CAM_A/video");
+    assert!(robopipe.status == 503 && robopipe.header("retry-after").is_some(), "{robopipe:?}");
+    assert!(
+        robopipe.body.starts_with("{\"detail\":\"front is full: as many watch as may (2)"),
+        "{robopipe:?}"
+    );
     let third = watching(&server, "/back/ws?format=fmp4");
     is_polite(
         &refusal(&server, "/back/ws?format=fmp4"),
@@ -163,11 +169,70 @@ fn without_memory_left_newcomers_are_turned_away_and_those_who_watch_go_on() {
 }
 
 #[test]
+fn without_processor_left_newcomers_are_turned_away_see_a_still_and_come_in_when_there_is_room() {
+    // Painting and coding this takes more than a fiftieth of any machine's processors, and idling takes less.
+    let large = "{ test = { width = 1280, height = 720, fps = 30 } }";
+    let server = Server::start(&format!(
+        "[budget]\ncpu = 0.02\n[streams.front]\nsource = {large}\nlinger = \"500ms\"\n[streams.back]\nsource = {SMALL}\n"
+    ));
+    let viewer = watching(&server, "/front/ws?format=fmp4");
+    let busy = || Some(refusal(&server, "/front/ws?format=fmp4")).filter(|answer| answer.status == 503);
+    let answer = eventually("the processors are used up", busy);
+    is_polite(&answer, 503, "this server is busy: it uses");
+    assert!(answer.body.contains("% of its processors"), "{}", answer.body);
+    is_polite(&refusal(&server, "/back/ws?format=fmp4"), 503, "this server is busy");
+    assert!(refused(&server, "cpu") >= 2.0);
+    let still = server.get("/front/snapshot.jpg?width=320");
+    assert_eq!(still.status, 200, "whoever is turned away sees a still: {}", still.body);
+    let cpu = &server.json("/api/v1/server")["limits"]["cpu"];
+    assert!(cpu["used"].as_f64() > cpu["most"].as_f64() && cpu["most"] == 0.02, "{cpu}");
+    viewer.undisturbed(DISTURBED);
+    // Its camera stops, and with it what takes the time.
+    within(Duration::from_secs(20), "there is room again", || {
+        (Viewer::open(&server, "/back/ws?format=fmp4").response().status == 101).then_some(())
+    });
+}
+
+#[test]
+fn a_publisher_beyond_the_rate_is_read_no_faster_and_loses_nothing() {
+    let clip = std::fs::read(clip::file("640x480", 4, PLAIN, false, "ts")).expect("the clip was just made");
+    // Two seconds of it may come at once, which is half of it: the other half takes two seconds more.
+    let rate = clip.len() * 8 / 4;
+    let server =
+        Server::start(&format!("[limits]\npublish_rate = {rate}\n[streams.guest]\n[streams.other]\n"));
+    let began = Instant::now();
+    let mut viewer = Viewer::open(&server, "/guest/ws?format=fmp4");
+    let mut upload = Upload::begin(server.address(), "POST", "/guest/publish", &[]);
+    let (sent, answer) = std::thread::scope(|scope| {
+        let answer = scope.spawn(|| {
+            let whole = clip.chunks(16_384).all(|piece| upload.send(piece));
+            (whole, upload.finish())
+        });
+        viewer.binaries(50);
+        answer.join().expect("nothing in it fails")
+    });
+    assert!(sent && answer.status == 200, "{}", answer.body);
+    assert!(answer.body.contains(&format!("\"bytes\":{}", clip.len())), "{}", answer.body);
+    assert!(answer.body.contains("\"units\":100"), "every picture was taken: {}", answer.body);
+    assert!(began.elapsed() >= Duration::from_millis(1_800), "{:?}", began.elapsed());
+
+    let began = Instant::now();
+    let mut publisher = Viewer::open(&server, "/other/ws?publish=mpegts");
+    publisher.control("accepted");
+    let mut viewer = Viewer::open(&server, "/other/ws?format=fmp4");
+    std::thread::scope(|scope| {
+        scope.spawn(|| clip.chunks(16_384).for_each(|piece| assert!(publisher.push(piece))));
+        viewer.binaries(95);
+    });
+    assert!(began.elapsed() >= Duration::from_millis(1_600), "{:?}", began.elapsed());
+}
+
+#[test]
 fn viewers_who_come_and_go_fill_no_log() {
     let server = Server::start(&format!(
         "[streams.front]\nsource = {SMALL}\nlinger = \"1ms\"\n[streams.broken]\nsource = \"exec:false\"\nlinger = \"1ms\"\n"
     ));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     for _ in 0..60 {
         Viewer::open(&server, "/front/ws?format=fmp4").binaries(1);
         drop(Viewer::open(&server, "/broken/ws?format=fmp4"));

@@ -92,7 +92,64 @@ fn what_is_not_there_is_null_and_what_cannot_be_a_name_is_said_to_be_none() {
     assert_eq!(wrongs(stream), wrong("string_pattern_mismatch", &["path", "stream_name"]));
     // A stream of ours that no camera of Robopipe could be called is one all the same.
     assert_eq!(get(&server, "/cameras/front/").0, 200);
-    assert_eq!(server.get("/cameras/OAK1/zoom").status, 404);
+}
+
+#[test]
+fn what_is_refused_before_an_operation_is_asked_has_the_shape_fastapi_gives_it() {
+    let server = Server::start(CONFIG);
+    let not_found = json!({ "detail": "Not Found" });
+    for path in
+        ["/cameras/OAK1/zoom", "/camera/OAK1/sensors/CAM_A/zoom", "/cameras/a/b/c/d/e", "/controller/a/b/c"]
+    {
+        assert_eq!(get(&server, path), (404, not_found.clone()), "{path}");
+    }
+    let wrong_method = call(&server, "PATCH", &format!("{STREAM}/control"), json!({}));
+    assert_eq!(wrong_method, (405, json!({ "detail": "Method Not Allowed" })));
+    let long = http::get(server.address(), &format!("{STREAM}/control"), &[("Content-Length", "2000000")]);
+    assert!(long.status == 413 && read(&long)["detail"].is_string(), "{long:?}");
+
+    let guarded = Server::start(&format!(
+        "[tokens.viewer]\ntoken = \"viewer-0123456789\"\nrights = {{ view = [\"OAK1/CAM_A\"] }}\n{CONFIG}"
+    ));
+    let stranger = guarded.get("/cameras");
+    assert_eq!((stranger.status, stranger.header("content-type")), (401, Some("application/json")));
+    assert!(stranger.header("www-authenticate").is_some());
+    assert!(read(&stranger)["detail"].as_str().is_some_and(|words| words.starts_with("say who you are")));
+    let bearer = [("Authorization", "Bearer viewer-0123456789")];
+    let denied = http::request(guarded.address(), "POST", &format!("{STREAM}/control"), &bearer, b"{}");
+    assert_eq!((denied.status, read(&denied)), (403, json!({ "detail": "you may not do this" })));
+}
+
+#[test]
+fn the_front_door_is_the_wall_for_browsers_and_robopipe_s_sentence_for_programs() {
+    let server = Server::start(CONFIG);
+    for headers in [&[][..], &[("Accept", "*/*")], &[("Accept", "application/json")]] {
+        let answer = http::get(server.address(), "/", headers);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "Hello from Robopipe API!"));
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    }
+    let page = http::get(server.address(), "/", &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]);
+    assert!(page.status == 200 && page.body.contains("<html"), "{}", page.body);
+}
+
+#[test]
+fn a_video_socket_with_a_name_that_cannot_be_is_refused_as_the_original_does() {
+    let server = Server::start(CONFIG);
+    for (path, status, body) in [
+        ("/cameras/lower/streams/CAM_A/video", 403, ""),
+        ("/cameras/OAK1/streams/CAM_Z/video", 403, ""),
+        ("/cameras/OAK1/streams/CAM_A/zoom", 403, ""),
+        ("/cameras/OAK1/streams/CAM_H/video", 404, "null"),
+    ] {
+        let upgrade = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let answer = http::get(server.address(), path, &upgrade);
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{path}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 pub mod api;
 mod bounded;
 mod caller;
+mod dialect;
 mod links;
 mod login;
 pub mod metrics;

@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::auth::{Access, Identity, Right};
 use crate::config::limits::LiveLimits;
-use crate::endpoint::{Context, Parts, Route, StreamOf, StreamRoute};
+use crate::endpoint::{Context, Parts, Refusals, Route, StreamOf, StreamRoute};
 use crate::http::bounded::bounded;
-use crate::http::{api, caller, links, login, metrics, problem, refusal, security};
+use crate::http::{api, caller, dialect, links, login, metrics, problem, refusal, security};
 use crate::roster::Roster;
 
 /// All routes, and what each asks of a caller.
@@ -44,7 +44,7 @@ pub struct Entry {
 
 impl Routes {
     /// Puts all routes together.
-    pub fn new(parts: Vec<Parts>, context: &Context, roster: &Arc<Roster>) -> Self {
+    pub fn new(parts: Vec<Parts>, dialects: Vec<Refusals>, context: &Context, roster: &Arc<Roster>) -> Self {
         let mut routes = api::routes(context, roster);
         routes.push(metrics::route(context));
         routes.extend(login::routes(context));
@@ -98,6 +98,10 @@ impl Routes {
             async move { security::answer(&origins, request, next).await }
         }));
         let router = router.layer(middleware::from_fn(problem::in_api));
+        let dialects: Arc<[Refusals]> = dialects.into();
+        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
+            dialect::translate(Arc::clone(&dialects), request, next)
+        }));
         Self { router, table }
     }
 

@@ -50,7 +50,7 @@ impl Endpoint for Pages {
         }
         Ok(Box::new(|_| {
             let page_route = |path, handler| Route::new(Method::GET, path, Access::Public, handler);
-            let wall = get(|headers: HeaderMap| async move { page("wall.html", &headers, StatusCode::OK) });
+            let wall = get(|headers: HeaderMap| async move { front(&headers) });
             let routes = vec![
                 Route::new(Method::GET, "/", Access::Any(Right::View), wall),
                 page_route("/login", get(|headers: HeaderMap| async move { login(&headers) })),
@@ -85,6 +85,19 @@ fn stream_page(tail: &'static str, file: &'static str) -> StreamRoute {
             })
         }),
     }
+}
+
+/// The wall for whoever reads pages. A program gets a sentence: the one that Robopipe's server has at this address, by which its clients ask
+/// whether it is there.
+fn front(request: &HeaderMap) -> Response {
+    let accepts = request.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let mut response = if accepts.is_some_and(|accept| accept.contains("text/html")) {
+        page("wall.html", request, StatusCode::OK)
+    } else {
+        "Hello from Robopipe API!".into_response()
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
 }
 
 fn find(path: &str) -> Option<&'static Asset> {

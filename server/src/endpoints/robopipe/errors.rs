@@ -1,10 +1,10 @@
 //! How Robopipe's API says that it will not: `null` for what is not there, and what is wrong with a request in the shape of FastAPI.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Why an operation has no answer.
 #[derive(Debug)]
@@ -61,14 +61,28 @@ impl From<Wrong> for Failure {
     }
 }
 
+/// What was refused before an operation was asked, as FastAPI writes it: its own words for an address or a method that is not there.
+/// A socket has no body to read words in, and the original has one status for every address that is none.
+pub(super) fn refused(asked: &HeaderMap, status: StatusCode, words: &str) -> Response {
+    let for_socket = asked.contains_key(header::UPGRADE);
+    let words = match status {
+        StatusCode::NOT_FOUND if for_socket => return StatusCode::FORBIDDEN.into_response(),
+        StatusCode::FORBIDDEN if for_socket && words.is_empty() => return status.into_response(),
+        StatusCode::NOT_FOUND => "Not Found",
+        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed",
+        _ if words.is_empty() => status.canonical_reason().unwrap_or("Refused"),
+        _ => words,
+    };
+    (status, Json(json!({ "detail": words }))).into_response()
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let detail =
-            |status, text: &str| (status, Json(serde_json::json!({ "detail": text }))).into_response();
+        let detail = |status, text: &str| (status, Json(json!({ "detail": text }))).into_response();
         match self {
             Self::Missing => (StatusCode::NOT_FOUND, Json(Value::Null)).into_response(),
             Self::Invalid(wrongs) => {
-                let body = serde_json::json!({ "detail": wrongs });
+                let body = json!({ "detail": wrongs });
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
             }
             Self::Forbidden(reason) => detail(StatusCode::FORBIDDEN, reason),

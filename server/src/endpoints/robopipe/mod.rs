@@ -30,7 +30,7 @@ use self::errors::{Failure, NOT_SETTABLE, Wrong};
 use self::rendition::Renditions;
 use self::streams::ListShape;
 use crate::config::file::Section;
-use crate::endpoint::{Context, Endpoint, Parts, Serve};
+use crate::endpoint::{Context, Endpoint, Parts, Refusals, Serve};
 use crate::error::ConfigError;
 use crate::supervise::cameras::Camera;
 use crate::viewers::Viewers;
@@ -60,6 +60,10 @@ impl Default for Settings {
 impl Endpoint for Robopipe {
     fn name(&self) -> &'static str {
         "robopipe"
+    }
+
+    fn refusals(&self) -> Option<Refusals> {
+        Some(Refusals { below: &["cameras", "camera", "controller"], write: errors::refused })
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {

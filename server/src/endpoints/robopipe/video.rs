@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use container::{Format, FormatOptions};
 use hub::LagPolicy;
@@ -31,8 +32,12 @@ const FIRST_PICTURE: Duration = Duration::from_secs(60);
 
 /// Opens the socket.
 pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failure> {
-    // A player cannot read an answer: one for a name that cannot be is the same to it as any other.
-    let Ok(camera) = call.active_stream(&face.context.cameras) else { return Err(Failure::Missing) };
+    // As the original's: a name that cannot be is refused with no body, which no player could read.
+    let camera = match call.active_stream(&face.context.cameras) {
+        Ok(camera) => camera,
+        Err(Failure::Invalid(_)) => return Ok(StatusCode::FORBIDDEN.into_response()),
+        Err(failure) => return Err(failure),
+    };
     let admission = match face.context.audience.admit(&camera, FORMAT, call.request.extensions()) {
         Ok(admission) => admission,
         Err(refusal) => return Ok(refusal.into_response()),
