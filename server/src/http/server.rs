@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header, response};
 use axum::response::IntoResponse;
@@ -22,6 +22,7 @@ use tower::ServiceExt;
 use super::patience::Patient;
 use crate::endpoint::Context;
 use crate::metrics::Refused;
+use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::peer::{Encrypted, Peer};
 use crate::net::takeover::Takeover;
@@ -69,6 +70,7 @@ async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: 
     let Context { stop, metrics, limits, .. } = context;
     let (give, mut given) = mpsc::channel(1);
     let is_encrypted = stream.is_encrypted();
+    let place = Arc::clone(&permit);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(|body| Body::new(Patient::new(body, PAUSE)));
         request.extensions_mut().insert(peer);
@@ -108,7 +110,7 @@ async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: 
     let Some(mut io) = connection.into_parts().map(|parts| parts.io.into_inner()) else { return };
     let sent = tokio::time::timeout(HEAD_TIMEOUT, io.write_all(&head_of(&head))).await;
     if matches!(sent, Ok(Ok(()))) {
-        takeover.take(io);
+        takeover.take(Connection { io, read: Bytes::new(), permit: Some(place) });
     }
 }
 

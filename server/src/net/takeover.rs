@@ -2,16 +2,16 @@
 //!
 //! A body that is a live stream is not for HTTP to carry: each piece would wake a task and pass through its buffers. So an answer may
 //! carry a [`Takeover`]: the server sends its head, with `Connection: close` and no length (RFC 9112 §6.3: the body ends with the
-//! connection), and hands the socket over.
+//! connection), and hands the socket over, with its place among the connections.
 //!
 //! Not here: what is done with the connection.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::transport::Transport;
+use super::connection::Connection;
 
-type Taker = Box<dyn FnOnce(Transport) + Send>;
+type Taker = Box<dyn FnOnce(Connection) + Send>;
 
 /// In the extensions of a response: who takes the connection once the head is out.
 #[derive(Clone)]
@@ -21,12 +21,12 @@ pub struct Takeover {
 
 impl Takeover {
     /// Hands the connection to `taker`, which must not block; it is called at most once, and not at all if the peer goes before.
-    pub fn new(taker: impl FnOnce(Transport) + Send + 'static) -> Self {
+    pub fn new(taker: impl FnOnce(Connection) + Send + 'static) -> Self {
         Self { taker: Arc::new(Mutex::new(Some(Box::new(taker)))) }
     }
 
     /// Hands the connection over.
-    pub fn take(&self, connection: Transport) {
+    pub fn take(&self, connection: Connection) {
         let taker = self.taker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(taker) = taker {
             taker(connection);

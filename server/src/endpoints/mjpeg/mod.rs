@@ -23,7 +23,6 @@ use crate::config::file::Section;
 use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamRoute};
 use crate::error::ConfigError;
-use crate::net::connections::Permit;
 use crate::net::takeover::Takeover;
 use crate::supervise::cameras::Camera;
 
@@ -119,12 +118,11 @@ impl Outputs {
             send_timeout: self.settings.send_timeout.0,
             stop: self.context.stop.clone(),
             admission,
-            _permit: request.extensions().get::<Arc<Permit>>().cloned(),
         };
         let tasks = self.context.tasks.clone();
         response
             .extensions_mut()
-            .insert(Takeover::new(move |io| tasks.spawn("mjpeg-viewer", viewer.run(io))));
+            .insert(Takeover::new(move |connection| tasks.spawn("mjpeg-viewer", viewer.run(connection))));
         response
     }
 }

@@ -4,7 +4,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -12,8 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pictures::Pictures;
-use crate::net::connections::Permit;
-use crate::net::transport::{Socket, Transport};
+use crate::net::connection::Connection;
+use crate::net::transport::Socket;
 use crate::supervise::audience::Admission;
 
 /// Of the answer.
@@ -29,13 +28,12 @@ pub(super) struct Viewer {
     pub(super) send_timeout: Duration,
     pub(super) stop: CancellationToken,
     pub(super) admission: Admission,
-    /// The connection counts as one as long as it is watched on.
-    pub(super) _permit: Option<Arc<Permit>>,
 }
 
 impl Viewer {
     /// Sends pictures until either side ends.
-    pub(super) async fn run(mut self, io: Transport) {
+    pub(super) async fn run(mut self, connection: Connection) {
+        let Connection { io, permit: _permit, .. } = connection;
         let io = io.into_socket();
         let (stop, door) = (self.stop.clone(), self.admission.door().clone());
         // A connection that breaks has nobody left to tell.

@@ -22,8 +22,6 @@ use crate::config::file::Section;
 use crate::config::values::Span;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamRoute};
 use crate::error::ConfigError;
-use crate::net::connection::Connection;
-use crate::net::connections::Permit;
 use crate::net::takeover::Takeover;
 use crate::supervise::cameras::Camera;
 use crate::viewers::{Framing, Manners, Silent, Viewers};
@@ -116,10 +114,8 @@ impl Files {
         };
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
         let (stream, viewers) = (Arc::clone(camera.stream()), Arc::clone(&self.viewers));
-        let (tasks, permit) =
-            (self.context.tasks.clone(), request.extensions().get::<Arc<Permit>>().cloned());
-        let takeover = Takeover::new(move |io| {
-            let connection = Connection { io, read: bytes::Bytes::new(), permit };
+        let tasks = self.context.tasks.clone();
+        let takeover = Takeover::new(move |connection| {
             let session =
                 viewers.serve(connection, &stream, (format, options), policy, manners, Silent, admission);
             drop(stream);
