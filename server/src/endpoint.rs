@@ -168,7 +168,7 @@ pub type StreamOf = Arc<dyn Fn(&[&str]) -> Option<StreamName> + Send + Sync>;
 /// A route below a stream's name: `/{stream}/{tail}`.
 pub struct StreamRoute {
     /// What follows the name and its slash: `ws`, `ws/`, or nothing for the stream's page. With `?name` behind it, only requests whose query
-    /// has that parameter come here, and before those without: `ws?publish`.
+    /// has that parameter come here, and before those without: `ws?publish`. With `/*` at the end, the last part is any: `hls/*`.
     pub tail: &'static str,
     /// The methods it answers. Another route may answer others of the same tail; what none answers gets 405.
     pub methods: &'static [Method],

@@ -63,6 +63,7 @@ const OUTPUTS: &[Output] = &[
     }),
     ("stream.mp4", |server| play(server, "/front/stream.mp4")),
     ("stream.ts", |server| play(server, "/front/stream.ts")),
+    ("HLS", |server| play(server, "/front/index.m3u8")),
     ("mjpeg", |server| {
         let mut parts = Parts::open(server.address(), "/front/mjpeg");
         for _ in 0..3 {

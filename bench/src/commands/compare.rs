@@ -1,5 +1,5 @@
 //! Server CPU ÷ floor CPU, in turns, for both ways of sending: every unit by itself (F1), and sound riding in the next
-//! picture's message (F2), on a WebSocket and as a bare HTTP body.
+//! picture's message (F2), on a WebSocket and as a bare HTTP body; and low-latency HLS, whose floor is a megabyte of F1.
 
 use serde_json::json;
 
@@ -46,7 +46,28 @@ pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
             outcome.note(format!("  {name}: CPU per viewer-second"), text);
         }
     }
+    hls(lab, viewers, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Low-latency HLS asks ten times a second and gets few, large answers: compared is what a delivered megabyte costs.
+fn hls(lab: &Lab, viewers: usize, outcome: &mut Outcome) -> Result<(), BenchError> {
+    let (what, floor_name) = ("LL-HLS, parts of 200 ms", "F1");
+    let (mut server, mut floor) = (Vec::new(), Vec::new());
+    let per_megabyte = |turn: &Turn| turn.cpu_ms / (turn.kbit / 8_000.0).max(1e-6);
+    for _ in 0..lab.repeats() {
+        let running = lab.server_with_clip()?;
+        let target = Target::parse(&running.page("/bench/live.m3u8"))?;
+        server.push(turn(lab, &running, &target, viewers, what, outcome)?);
+        drop(running);
+        let running = lab.floor(Mode::F1)?;
+        floor.push(turn(lab, &running, &running.socket("/")?, viewers, floor_name, outcome)?);
+    }
+    let of = |turns: &[Turn]| median(turns.iter().map(per_megabyte).collect());
+    let (ours, least) = (of(&server), of(&floor));
+    outcome.at_most(format!("{what}, {viewers} viewers: CPU a MB ÷ {floor_name}"), 0.5, ours / least, " ×");
+    outcome.note("  server, floor: CPU a MB", format!("{} ms, {} ms", short(ours), short(least)));
+    Ok(())
 }
 
 fn turn(

@@ -5,6 +5,7 @@
 
 mod format;
 mod group;
+mod hls;
 mod http;
 mod protocol;
 mod seen;

@@ -5,6 +5,7 @@
 //! shares the machine with the server.
 
 use super::format::{Format, FormatKind};
+use super::hls::Hls;
 use super::http::Http;
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
@@ -46,6 +47,7 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
     let format: Box<dyn Format> = kind.reader(joined);
     match target.scheme {
         Scheme::WebSocket => Box::new(WebSocket::new(target, format)),
+        Scheme::Http if target.path.ends_with(".m3u8") => Box::new(Hls::new(target)),
         Scheme::Http => Box::new(Http::new(target, format)),
     }
 }

@@ -37,7 +37,10 @@ const RESERVED_ROOTS: &[&str] = &[
 ];
 /// Last segments that are not streams.
 const RESERVED_TAILS: &[&str] = &[
+    "classic.m3u8",
+    "hls",
     "index.m3u8",
+    "live.m3u8",
     "mjpeg",
     "publish",
     "snapshot.jpg",

@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 pub mod derived;
 pub mod exec;
 pub mod file;
+pub mod hls;
 pub mod mjpeg;
 pub mod pages;
 pub mod progressive;
@@ -30,6 +31,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &progressive::Progressive,
     &robopipe::Robopipe,
     &snapshot::Snapshot,
+    &hls::Hls,
     &mjpeg::Mjpeg,
     &publish::Publish,
     &pages::Pages,

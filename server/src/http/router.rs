@@ -63,7 +63,7 @@ impl Routes {
         let below_streams = stream_routes.iter().flat_map(|route| {
             route.methods.iter().map(|method| Entry {
                 method: method.clone(),
-                path: format!("/{{stream}}/{}", route.tail),
+                path: format!("/{{stream}}/{}", route.tail.replace('*', "{file}")),
                 access: route.access,
                 stream: Some(Arc::new(|path: &[&str]| StreamName::new(path.first()?).ok())),
             })
@@ -209,9 +209,13 @@ fn has_parameter(query: &str, name: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some(name))
 }
 
-/// The stream's name if `path` is `/{name}/{tail}`; what a tail asks of the query is not looked at.
+/// The stream's name if `path` is `/{name}/{tail}`; what a tail asks of the query is not looked at. A tail that ends in `/*` has any last part.
 fn stream_of(path: &str, tail: &str) -> Option<StreamName> {
     let tail = tail.split('?').next().unwrap_or_default();
+    let (path, tail) = match tail.strip_suffix("/*") {
+        Some(folder) => (path.rsplit_once('/').filter(|(_, file)| !file.is_empty())?.0, folder),
+        None => (path, tail),
+    };
     let name = path.strip_prefix('/')?.strip_suffix(tail)?.strip_suffix('/')?;
     let name = percent_decode_str(name).decode_utf8().ok()?;
     StreamName::new(&name).ok()
@@ -241,6 +245,10 @@ mod tests {
         assert_eq!(name("/../ws", "ws"), None);
         assert_eq!(name("/", ""), None);
         assert_eq!(name("/front/ws", "ws?publish").as_deref(), Some("front"));
+        assert_eq!(name("/a/b/hls/x-1.m4s", "hls/*").as_deref(), Some("a/b"));
+        assert_eq!(name("/front/hls/", "hls/*"), None);
+        assert_eq!(name("/front/hls", "hls/*"), None);
+        assert_eq!(name("/hls/x", "hls/*"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hub", &["media"]),
     ("encode", &["media", "codec"]),
     ("container", &["media", "codec"]),
+    ("hls", &["media"]),
     ("rtp", &["media", "codec"]),
     ("rtsp", &["media", "codec", "rtp"]),
 ];
