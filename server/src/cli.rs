@@ -145,7 +145,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     }
     let text = match &arguments.config {
         Some(file) => read(file)?,
-        None => from_sources(&arguments.sources),
+        None => from_sources(&arguments.sources)?,
     };
     let mut plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
     let mut token = None;
@@ -227,7 +227,10 @@ fn home(arguments: &Arguments, configured: Option<&Path>) -> Home {
 }
 
 /// A configuration of the sources on the command line; of the test pattern if there are none.
-fn from_sources(sources: &[String]) -> Text {
+///
+/// # Errors
+/// [`StartError::NoFile`] for what neither is a file nor begins as a source does.
+fn from_sources(sources: &[String]) -> Result<Text, StartError> {
     let mut toml = String::new();
     let fallback = ["test".to_owned()];
     let sources = if sources.is_empty() { &fallback } else { sources };
@@ -240,11 +243,24 @@ fn from_sources(sources: &[String]) -> Text {
         let known = ENDPOINTS.iter().flat_map(|e| e.schemes()).any(|scheme| {
             source == scheme || source.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'))
         });
-        let source =
-            if !known && Path::new(source).exists() { format!("file:{source}") } else { source.clone() };
+        let source = match source.split_once(':') {
+            _ if known => source.clone(),
+            _ if Path::new(source).exists() => format!("file:{source}"),
+            // What comes before a colon may be a scheme that was written wrongly; the configuration's reader says which there are.
+            Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
+                source.clone()
+            }
+            _ => return Err(StartError::NoFile { path: source.clone(), schemes: schemes() }),
+        };
         toml.push_str(&format!("[streams.{name}]\nsource = {}\n", toml::Value::String(source)));
     }
-    Text { origin: "command line".to_owned(), toml }
+    Ok(Text { origin: "command line".to_owned(), toml })
+}
+
+/// What sources begin with.
+fn schemes() -> String {
+    let schemes = ENDPOINTS.iter().flat_map(|endpoint| endpoint.schemes());
+    schemes.map(|scheme| format!("{scheme}:")).collect::<Vec<_>>().join(", ").replace("test:", "test")
 }
 
 fn read(path: &Path) -> Result<Text, StartError> {
@@ -271,14 +287,29 @@ mod tests {
     #[test]
     fn sources_on_the_command_line_become_streams_whose_names_are_free() {
         let sources = ["exec:cat", "tcp://192.168.1.20:8000", "test", "file:clip.mp4"].map(str::to_owned);
-        let plan = plan::plan(&from_sources(&sources), ENDPOINTS).unwrap();
+        let plan = plan::plan(&from_sources(&sources).unwrap(), ENDPOINTS).unwrap();
         let names: Vec<&str> = plan.streams.iter().map(|stream| stream.name.as_str()).collect();
         assert_eq!(names, ["cam", "cam2", "cam3", "cam4"]);
     }
 
     #[test]
+    fn what_is_no_file_and_no_source_is_said_to_be_neither() {
+        for source in ["nosuch.mp4", "/nowhere/clip.ts", "clips/10:30.mp4"] {
+            let error = from_sources(&[source.to_owned()]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("there is no file {source}")), "{error}");
+            assert!(error.contains("begins with test, exec:, tcp:"), "{error}");
+        }
+        let misspelt = from_sources(&["rstp://camera/1".to_owned()]).unwrap();
+        assert!(
+            plan::plan(&misspelt, ENDPOINTS).unwrap_err()[0]
+                .to_string()
+                .contains("no source begins with \"rstp\"")
+        );
+    }
+
+    #[test]
     fn without_a_source_there_is_the_test_pattern() {
-        let plan = plan::plan(&from_sources(&[]), ENDPOINTS).unwrap();
+        let plan = plan::plan(&from_sources(&[]).unwrap(), ENDPOINTS).unwrap();
         assert_eq!(plan.streams.len(), 1);
         assert_eq!(plan.streams[0].name.as_str(), "test");
     }

@@ -78,6 +78,16 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// What was given on the command line is neither a file nor a source.
+    #[error(
+        "there is no file {path}; a source is the path of a file, or begins with {schemes} (see firstlight --help)"
+    )]
+    NoFile {
+        /// What was given.
+        path: String,
+        /// What sources begin with.
+        schemes: String,
+    },
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

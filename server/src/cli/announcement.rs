@@ -30,8 +30,11 @@ impl Announcement<'_> {
         let plain = self.addresses.iter().map(|address| ("http", address));
         let secure = self.secure.iter().map(|address| ("https", address));
         for (scheme, address) in plain.chain(secure) {
-            let place = place(*address, self.token.is_some());
+            let (place, name) = places(*address, self.token.is_some());
             say(format_args!("firstlight {}: open {scheme}://{place}/{query}", env!("CARGO_PKG_VERSION")));
+            if let Some(name) = name {
+                say(format_args!("  or, where this machine's name is known, {scheme}://{name}/"));
+            }
             for name in self.names {
                 say(format_args!("  {name}: {scheme}://{place}/{name}/{query}"));
             }
@@ -54,17 +57,17 @@ impl Announcement<'_> {
     }
 }
 
-/// Host and port as other machines write them; `by_number` for those who know no names of this network, as a phone that reads an address from
-/// a code.
-pub(super) fn place(address: SocketAddr, by_number: bool) -> String {
+/// Host and port as other machines write them: an address that works wherever this machine is reached, and its name, which may not be known there. Only the
+/// address where it stands `alone`, as in a code for a phone.
+pub(super) fn places(address: SocketAddr, alone: bool) -> (String, Option<String>) {
     if !address.ip().is_unspecified() {
-        return address.to_string();
+        return (address.to_string(), None);
     }
-    let host = match outward().filter(|_| by_number) {
-        Some(own) => own.to_string(),
-        None => hostname(),
-    };
-    format!("{host}:{}", address.port())
+    let named = format!("{}:{}", hostname(), address.port());
+    match outward() {
+        Some(own) => (SocketAddr::new(own, address.port()).to_string(), Some(named).filter(|_| !alone)),
+        None => (named, None),
+    }
 }
 
 /// A QR code in block characters, dark on light, as phones expect it, whatever the terminal's colours are.

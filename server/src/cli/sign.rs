@@ -48,7 +48,7 @@ pub(super) fn sign(
             return refused(format!("--server {server:?} is no address, as in https://cameras.example"));
         }
         (Some(server), _) => server.trim_end_matches('/').to_owned(),
-        (None, Some(address)) => format!("http://{}", announcement::place(*address, false)),
+        (None, Some(address)) => format!("http://{}", announcement::places(*address, true).0),
         (None, None) => return refused("say where the server is, with --server".to_owned()),
     };
     say(format_args!("{server}/{name}/?{query}"));
