@@ -15,7 +15,7 @@ import { goToLogin, hideToken } from "./ui/who.js";
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const player = /** @type {import("./firstlight-player.js").FirstlightPlayer} */ (byId("player"));
-hideToken();
+await hideToken();
 const address = new Address(location.pathname + location.search, location.href);
 const graphs = {
   latency: new Graph(/** @type {HTMLCanvasElement} */ (byId("latency")), 100),

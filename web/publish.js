@@ -4,7 +4,6 @@
  * Choosing and showing is here; devices, encoders and the connection are in publish/.
  */
 import { Address } from "./players/address.js";
-import { askServer } from "./players/server-info.js";
 import { Broadcast, obstacle } from "./publish/broadcast.js";
 import { inWords, list, open, unable } from "./publish/devices.js";
 import { goToLogin, hideToken } from "./ui/who.js";
@@ -15,7 +14,7 @@ const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.
 const select = (/** @type {string} */ id) => /** @type {HTMLSelectElement} */ (byId(id));
 const preview = /** @type {HTMLVideoElement} */ (byId("preview"));
 const go = /** @type {HTMLButtonElement} */ (byId("go"));
-hideToken();
+await hideToken();
 const address = new Address(location.pathname.replace(/\/publish$/, "/") + location.search, location.href);
 
 /** @type {Record<string, import("./publish/picture.js").Quality>} */
@@ -160,10 +159,11 @@ addEventListener("pagehide", () => broadcast?.stop());
 // ---- the beginning
 
 async function begin() {
-  const { server, stream: info } = await askServer(address);
-  if (server === "closed" && window.top === window) return goToLogin();
   const unfit = unable();
-  const words = unfit ?? obstacle(server, info, address.name);
+  const found = await obstacle(address);
+  if (found.login && window.top === window) return goToLogin();
+  byId("watch").hidden = found.unseen;
+  const words = unfit ?? found.words;
   byId("choices").hidden = words !== null;
   if (words === null) return look();
   // Nobody is asked for their camera in vain.

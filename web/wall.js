@@ -10,7 +10,7 @@ import { previews, weight } from "./ui/preview.js";
 import { Tile } from "./ui/tile.js";
 import { goToLogin, hideToken, showWho } from "./ui/who.js";
 
-hideToken();
+await hideToken();
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const grid = byId("grid");

@@ -121,6 +121,7 @@ impl Somebody {
         match access {
             Access::Public => true,
             Access::Stream(right) => self.front.contains(&right),
+            Access::Either(one, other) => self.front.contains(&one) || self.front.contains(&other),
             Access::Any(right) => self.any.contains(&right),
             Access::Server => self.server,
             Access::Metrics => self.server || self.metrics,
@@ -131,6 +132,10 @@ impl Somebody {
 fn start() -> App {
     let text = Text { origin: "test.toml".to_owned(), toml: CONFIG.to_owned() };
     App::start(plan(&text, ENDPOINTS).unwrap(), Home::default()).unwrap()
+}
+
+fn is_of_a_stream(entry: &Entry) -> bool {
+    matches!(entry.access, Access::Stream(_) | Access::Either(..))
 }
 
 /// The path of a route, for a stream of that name, and the name that the route finds in it.
@@ -211,7 +216,7 @@ async fn every_route_is_open_to_those_it_names_and_closed_to_all_others() {
         let mut asked = JoinSet::new();
         for entry in table {
             let (path, stream) = address(entry, "front");
-            if let Access::Stream(_) = entry.access {
+            if is_of_a_stream(entry) {
                 let name = stream.map(|stream| stream.to_string());
                 assert_eq!(
                     name.as_deref(),
@@ -250,7 +255,7 @@ async fn whether_a_stream_exists_learns_only_who_may_see_it() {
     let app = start();
     let server = app.addresses()[0];
     let mut asked = 0;
-    for entry in app.routes().table().iter().filter(|entry| matches!(entry.access, Access::Stream(_))) {
+    for entry in app.routes().table().iter().filter(|entry| is_of_a_stream(entry)) {
         let ((front, _), (nowhere, _)) = (address(entry, "front"), address(entry, "nowhere"));
         for token in [None, Some("other-0123456789")] {
             let method = entry.method.as_str();

@@ -103,6 +103,19 @@ test("a token in the address opens the page and leaves the address bar", async (
   await tab.close();
 });
 
+test("a link with a token puts nobody who is logged in into another's session", async () => {
+  const tab = await browser.open(`${server.url}login`);
+  await send(tab, { user: "anna", password: "open sesame" });
+  await until("the wall", () => path(tab), (now) => now === "/");
+  await tab.goto(`${server.url}yard/?token=${TOKEN}`);
+  await live(tab, null);
+  assert.equal(await path(tab), `/yard/?token=${TOKEN}`, "it counts for this page, and stays in its address");
+  await tab.goto(server.url);
+  await until("the name", () => text(tab, "who"), (words) => words === "annaLog out");
+  await tab.evaluate(() => fetch("/logout", { method: "POST" }));
+  await tab.close();
+});
+
 test("a token is typed too, an address that leads elsewhere is not followed, and who guesses is told to wait", async () => {
   const tab = await browser.open(`${server.url}login?next=//evil.example/`);
   await tab.click("#other");

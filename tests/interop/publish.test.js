@@ -197,6 +197,9 @@ test("who may watch alone is told so and sees no link; who is not known is led t
     [tokens.display]
     token = "0123456789abcdef"
     rights = { view = ["guest"] }
+    [tokens.studio]
+    token = "fedcba9876543210"
+    rights = { publish = ["guest", "gone"] }
   `);
   const stranger = await browser.open(`${guarded.url}guest/publish`);
   tabs.push(stranger);
@@ -209,6 +212,16 @@ test("who may watch alone is told so and sees no link; who is not known is led t
   await until("it waits", player, (state) => state === "waiting");
   await wait(1200);
   assert.equal(await tab.$eval("#publish", (link) => /** @type {HTMLElement} */ (link).hidden), true);
+  await tab.evaluate(() => fetch("/logout", { method: "POST" }));
+  // Whoever may publish and not watch publishes, and is offered nothing to watch.
+  await tab.goto(`${guarded.url}guest/publish?token=fedcba9876543210`);
+  await ready(tab);
+  assert.equal(new URL(tab.url()).search, "");
+  assert.equal(await tab.$eval("#watch", (link) => getComputedStyle(link).display), "none");
+  await tab.click("#go");
+  await live(tab);
+  await tab.goto(`${guarded.url}gone/publish`);
+  await until("the reason", () => text(tab, "#trouble"), (words) => /no stream/.test(words));
   await guarded.stop();
 });
 

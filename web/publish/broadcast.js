@@ -7,6 +7,7 @@
 import { ServerClock, unixNow } from "../players/server-clock.js";
 import { askServer } from "../players/server-info.js";
 import { openSocket } from "../players/socket.js";
+import { askWho, may } from "../ui/who.js";
 import { PictureEncoder } from "./picture.js";
 import { canEncode, Recorder, recorderType } from "./recorder.js";
 import { message } from "./unit.js";
@@ -100,8 +101,8 @@ export class Broadcast {
 
   /** What keeps us out for good, if the server says so. */
   async #refusal() {
-    const { server, stream } = await askServer(this.#address);
-    return server === "there" || server === "closed" ? obstacle(server, stream, this.#address.name) : null;
+    const { words, away } = await obstacle(this.#address);
+    return away ? null : words;
   }
 
   #tick() {
@@ -110,18 +111,34 @@ export class Broadcast {
 }
 
 /**
- * Why nobody at this page can publish to a stream, or null.
+ * What keeps whoever is at this page from publishing to its stream.
  *
- * @param {"away" | "closed" | "foreign" | "there"} server @param {StreamInfo | null} stream @param {string} name
+ * @param {import("../players/address.js").Address} address
+ * @returns {Promise<{ words: string | null, login: boolean, unseen: boolean, away: boolean }>} `words`: why they cannot, or null; `login`: it is
+ * not known who they are; `unseen`: they may publish to the stream and not watch it; `away`: the server does not answer
  */
-export function obstacle(server, stream, name) {
-  if (server === "closed") return "The server does not know you, or not any more. Log in to publish.";
-  if (server === "away") return "The server does not answer. Is it running, and are you on its network?";
-  if (server !== "there") return null;
-  if (!stream) return `This server has no stream “${name}”, or you may not see it.`;
-  if (stream.rights && !stream.rights.includes("publish")) return "You may watch this stream, but not publish to it.";
-  if (stream.source || stream.made_from) return "This stream has a source of its own; nobody can publish to it.";
-  return null;
+export async function obstacle(address) {
+  const { server, stream } = await askServer(address);
+  const found = { words: /** @type {string | null} */ (null), login: false, unseen: false, away: server === "away" };
+  if (found.away) return { ...found, words: "The server does not answer. Is it running, and are you on its network?" };
+  if (server === "foreign") return found;
+  if (!stream) {
+    const who = await askWho();
+    const unseen = may(who, "publish", address.name) && !may(who, "view", address.name);
+    const login = server === "closed" && !unseen;
+    if (login) return { ...found, login, words: "The server does not know you, or not any more. Log in to publish." };
+    const there = unseen && (await isThere(address));
+    return { ...found, unseen, words: there ? null : `This server has no stream “${address.name}”, or you may not see it.` };
+  }
+  if (stream.rights && !stream.rights.includes("publish")) return { ...found, words: "You may watch this stream, but not publish to it." };
+  if (stream.source || stream.made_from) return { ...found, words: "This stream has a source of its own; nobody can publish to it." };
+  return found;
+}
+
+/** Whether there is such a stream, as the page itself tells those who may publish to it and not watch it. @param {import("../players/address.js").Address} address */
+async function isThere(address) {
+  const page = await fetch(address.below("publish"), { method: "HEAD", signal: AbortSignal.timeout(4000) }).catch(() => null);
+  return page?.status !== 404;
 }
 
 /** One connection, and the encoders that feed it. */

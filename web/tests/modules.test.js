@@ -16,6 +16,7 @@ import { MediaClock } from "../publish/media-clock.js";
 import { level } from "../publish/picture.js";
 import { message } from "../publish/unit.js";
 import { previews, weight } from "../ui/preview.js";
+import { covers } from "../ui/who.js";
 
 // ---- addresses
 
@@ -300,4 +301,13 @@ test("a device's times follow its soonest arrivals, whatever its clock says, and
 
 test("a level holds its pictures", () => {
   assert.deepEqual([level(640, 360), level(1280, 720), level(1920, 1080), level(3840, 2160)], ["1e", "1f", "28", "33"]);
+});
+
+test("a pattern of names covers those names and no others", () => {
+  for (const [pattern, name] of [["*", "front"], ["front", "front"], ["guest/*", "guest/anna"], ["*/CAM_A", "OAK1/CAM_A"], ["a*b*c", "a1b2c"], ["a*a", "aa"]]) {
+    assert.ok(covers(pattern, name), `${pattern} ${name}`);
+  }
+  for (const [pattern, name] of [["front", "front2"], ["guest/*", "guest"], ["a*a", "a"], ["a*b*c", "acb"], ["*b*b", "ab"], ["ab*ba", "aba"]]) {
+    assert.ok(!covers(pattern, name), `${pattern} ${name}`);
+  }
 });

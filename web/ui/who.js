@@ -5,13 +5,38 @@
 /** @typedef {{ user: string | null, open: boolean, session: boolean, rights: Record<"view" | "publish" | "admin", string[]> | null }} Who */
 
 /** @returns {Promise<Who | null>} null if the server does not answer */
-export async function askWho() {
+export const askWho = () => session(location.search);
+
+/** @param {string} query @returns {Promise<Who | null>} */
+async function session(query) {
   try {
-    const response = await fetch("/api/v1/session" + location.search, { signal: AbortSignal.timeout(5000) });
+    const response = await fetch("/api/v1/session" + query, { signal: AbortSignal.timeout(5000) });
     return response.ok ? await response.json() : null;
   } catch {
     return null;
   }
+}
+
+/** Whether somebody may do this with a stream of that name. @param {Who | null} who @param {"view" | "publish"} right @param {string} name */
+export function may(who, right, name) {
+  if (!who?.rights) return who?.open === true;
+  return [...who.rights[right], ...who.rights.admin].some((pattern) => covers(pattern, name));
+}
+
+/** Whether a pattern of names means this one: `*` stands for any run of characters. @param {string} pattern @param {string} name */
+export function covers(pattern, name) {
+  const pieces = pattern.split("*");
+  if (pieces.length === 1) return pattern === name;
+  const last = pieces.pop() ?? "";
+  const first = pieces.shift() ?? "";
+  if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  let at = first.length;
+  for (const piece of pieces) {
+    const found = name.indexOf(piece, at);
+    if (found < 0 || found + piece.length > name.length - last.length) return false;
+    at = found + piece.length;
+  }
+  return true;
 }
 
 /** A path of this server to go on to, whatever an address says: nobody is led elsewhere. @param {string | null} next */
@@ -30,12 +55,22 @@ export function goToLogin() {
 }
 
 /**
- * A token that opened this page is in a cookie now; it need not stay where it is seen, kept and copied. In a frame of another page there
- * is no cookie, so there it stays.
+ * Puts the token that opened this page into a session, so that it need not stay where it is seen, kept and copied.
+ *
+ * Only where nobody is logged in: a link on another page must not put its reader into somebody else's session. Then, and in a frame of another page, where
+ * there is no cookie, the token stays in the address, and counts for this page alone.
  */
-export function hideToken() {
+export async function hideToken() {
   const url = new URL(location.href);
-  if (!url.searchParams.has("token") || window.top !== window || !navigator.cookieEnabled) return;
+  const token = url.searchParams.get("token");
+  if (!token || window.top !== window || !navigator.cookieEnabled) return;
+  const before = await session("");
+  if (!before) return;
+  if (before.user === null && !before.open) {
+    const credentials = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }) };
+    const answer = await fetch("/login", credentials).catch(() => null);
+    if (!answer?.ok) return;
+  } else if (!before.open && before.user !== (await session(location.search))?.user) return;
   url.searchParams.delete("token");
   history.replaceState(history.state, "", url.pathname + url.search + url.hash);
 }

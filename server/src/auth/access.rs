@@ -29,6 +29,8 @@ pub enum Access {
     Public,
     /// This right on the stream that the path names, whether there is such a stream or not.
     Stream(Right),
+    /// One of these two rights on that stream.
+    Either(Right, Right),
     /// This right on one stream at least. The handler shows no other.
     Any(Right),
     /// [`Right::Admin`] on every stream.

@@ -54,8 +54,6 @@ pub struct Caller {
     pub identity: Identity,
     /// For a session: whose credentials were right.
     pub(super) holder: Option<Holder>,
-    /// The credentials stood in the address, where they should not stay.
-    pub by_query: bool,
 }
 
 /// What became of a question.
@@ -163,14 +161,12 @@ impl Guard {
             Carried::Nothing if self.may_act_alone(head) => Outcome::caller(stranger()),
             Carried::Nothing => Outcome::caller(Identity::disbelieved(Disbelief::Foreign)),
             Carried::Garbled => Outcome::caller(Identity::disbelieved(Disbelief::Wrong)),
-            Carried::Query(credential) => match self.judge(credential, address) {
-                Outcome::Caller(caller) => Outcome::Caller(Caller { by_query: true, ..caller }),
-                other => other,
-            },
             Carried::Basic(_) if !self.is_trusted(head, false) => {
                 Outcome::caller(Identity::disbelieved(Disbelief::Foreign))
             }
-            Carried::Bearer(credential) | Carried::Basic(credential) => self.judge(credential, address),
+            Carried::Query(credential) | Carried::Bearer(credential) | Carried::Basic(credential) => {
+                self.judge(credential, address)
+            }
             Carried::Link(link) => {
                 Outcome::caller(match link::stream(&policy.link_key, &link, unix_seconds()) {
                     Ok(stream) => Identity::known("link".into(), Arc::new(Rights::to_view(&stream))),
@@ -184,7 +180,7 @@ impl Guard {
                     // A session that is over is none: the browser does not know it.
                     None if self.may_act_alone(head) => Outcome::caller(stranger()),
                     Some((identity, holder)) if self.is_trusted(head, is_unsafe(&head.method)) => {
-                        Outcome::Caller(Caller { identity, holder: Some(holder), by_query: false })
+                        Outcome::Caller(Caller { identity, holder: Some(holder) })
                     }
                     _ => Outcome::caller(Identity::disbelieved(Disbelief::Foreign)),
                 }
@@ -304,7 +300,7 @@ impl Guard {
                 }
                 // Known, but no longer alive: that may be said to whoever has it.
                 let why = if holder.is_some() { Disbelief::Expired } else { Disbelief::Wrong };
-                Caller { identity: Identity::disbelieved(why), holder: None, by_query: false }
+                Caller { identity: Identity::disbelieved(why), holder: None }
             }
         }
     }
@@ -324,13 +320,13 @@ impl Default for Guard {
 
 impl Caller {
     fn new(policy: &Policy, holder: Holder) -> Option<Self> {
-        Some(Self { identity: policy.identity(&holder)?, holder: Some(holder), by_query: false })
+        Some(Self { identity: policy.identity(&holder)?, holder: Some(holder) })
     }
 }
 
 impl Outcome {
     const fn caller(identity: Identity) -> Self {
-        Self::Caller(Caller { identity, holder: None, by_query: false })
+        Self::Caller(Caller { identity, holder: None })
     }
 }
 

@@ -131,6 +131,9 @@ impl Identity {
             (Access::Stream(right), Some(stream)) => self.may(right, stream),
             // A path that names no stream that there is gets 404, and who may hear that? Those who may see every stream.
             (Access::Stream(right), None) => self.holds(|rights| rights.on_all(right)),
+            (Access::Either(one, other), stream) => {
+                self.satisfies(Access::Stream(one), stream) || self.satisfies(Access::Stream(other), stream)
+            }
             (Access::Any(right), _) => self.may_any(right),
             (Access::Server, _) => self.is_admin(),
             (Access::Metrics, _) => self.may_read_metrics(),

@@ -1,19 +1,19 @@
 //! Finds out who makes a request, before anything answers it.
 //!
-//! The [`Guard`] says who; here a password is checked on a thread of its own, and somebody who came with a token in the address is given a
-//! session, so that the page can take it out of there.
+//! The [`Guard`] says who; here a password is checked on a thread of its own. No session begins here: what stands in an address may be another
+//! page's link, which must not put anybody into somebody else's session (`web/ui/who.js` asks for one where there is none).
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, header, request};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::Next;
 
 use super::refusal;
 use crate::auth::{self, Caller, Check, Guard, Outcome};
 use crate::net::connections::Connections;
-use crate::net::peer::{Encrypted, Peer};
+use crate::net::peer::Peer;
 use crate::supervise::tasks::on_thread;
 
 /// Puts who asks, and from where, into the request's extensions.
@@ -31,13 +31,8 @@ pub(super) async fn know(
         Ok(caller) => caller,
         Err(wait) => return refusal::slowed(wait),
     };
-    head.extensions.insert(caller.identity.clone());
-    let arrival = arrival(guard, &caller, &head);
-    let mut response = next.run(Request::from_parts(head, body)).await;
-    if let Some(cookie) = arrival.filter(|_| response.status().is_success()) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
+    head.extensions.insert(caller.identity);
+    next.run(Request::from_parts(head, body)).await
 }
 
 /// Who it is in the end.
@@ -59,15 +54,6 @@ pub(super) async fn settle(guard: &Guard, outcome: Outcome) -> Result<Caller, Du
     // Without a thread there is no answer, as there is none when too many wait.
     let (check, right) = checked.await.map_err(|_| Duration::from_secs(2))?;
     Ok(guard.settle(check, right))
-}
-
-/// The cookie for somebody who opened a page with a token in its address.
-fn arrival(guard: &Guard, caller: &Caller, head: &request::Parts) -> Option<HeaderValue> {
-    if !caller.by_query || head.method != Method::GET || !refusal::wants_page(&head.method, &head.headers) {
-        return None;
-    }
-    let (id, length) = guard.begin_session(caller)?;
-    cookie(&head.headers, &id, length, head.extensions.get::<Encrypted>().is_some())
 }
 
 /// A session's cookie: not for scripts, sent for our own pages alone, and never in the clear if it was given by TLS.

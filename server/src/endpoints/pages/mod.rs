@@ -64,19 +64,20 @@ impl Endpoint for Pages {
                     get(|Path(path): Path<String>, headers: HeaderMap| async move { asset(&path, &headers) }),
                 ),
             ];
-            let player = stream_page("", "player.html");
-            let publish = stream_page("publish", "publish.html");
+            let player = stream_page("", "player.html", Access::Stream(Right::View));
+            // Whoever may only watch is told so by the page.
+            let publish = stream_page("publish", "publish.html", Access::Either(Right::Publish, Right::View));
             Parts { routes, stream_routes: vec![player, publish] }
         }))
     }
 }
 
 /// A page below a stream's name. Without such a stream it says so itself, with status 404.
-fn stream_page(tail: &'static str, file: &'static str) -> StreamRoute {
+fn stream_page(tail: &'static str, file: &'static str, access: Access) -> StreamRoute {
     StreamRoute {
         tail,
         methods: &[Method::GET, Method::HEAD],
-        access: Access::Stream(Right::View),
+        access,
         needs_stream: false,
         handler: Arc::new(move |camera, request: Request| {
             Box::pin(async move {

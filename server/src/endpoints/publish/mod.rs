@@ -60,14 +60,16 @@ impl Endpoint for Publish {
                 needs_stream: true,
                 handler: upload,
             };
-            let by_socket = StreamRoute {
-                tail: "ws?publish",
+            // With the slash as well, as viewers' sockets are found: a publisher must not become a viewer by it.
+            let by_socket = ["ws?publish", "ws/?publish"].map(|tail| StreamRoute {
+                tail,
                 methods: &[Method::GET],
                 access: Access::Stream(Right::Publish),
                 needs_stream: true,
-                handler: socket,
-            };
-            Parts { routes: Vec::new(), stream_routes: vec![by_body, by_socket] }
+                handler: Arc::clone(&socket),
+            });
+            let stream_routes = [by_body].into_iter().chain(by_socket).collect();
+            Parts { routes: Vec::new(), stream_routes }
         }))
     }
 }
