@@ -5,6 +5,7 @@
 //! the two could meet (see [`crate::config::reserved`]).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,6 +22,7 @@ use crate::endpoint::{Context, Parts, Refusals, Route, StreamOf, StreamRoute};
 use crate::http::bounded::bounded;
 use crate::http::{api, caller, dialect, links, login, metrics, problem, refusal, security};
 use crate::roster::Roster;
+use crate::telemetry::Throttle;
 
 /// All routes, and what each asks of a caller.
 #[derive(Debug)]
@@ -93,9 +95,10 @@ impl Routes {
             async move { caller::know(&guard, &connections, request, next).await }
         }));
         let origins = Arc::clone(&context.origins);
+        let refused = Arc::new(Throttle::new(BETWEEN_REFUSALS));
         let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let origins = Arc::clone(&origins);
-            async move { security::answer(&origins, request, next).await }
+            let (origins, refused) = (Arc::clone(&origins), Arc::clone(&refused));
+            async move { security::answer(&origins, &refused, request, next).await }
         }));
         let router = router.layer(middleware::from_fn(problem::in_api));
         let dialects: Arc<[Refusals]> = dialects.into();
@@ -227,6 +230,9 @@ pub fn not_found(text: &str) -> Response<Body> {
         .into_response()
 }
 
+/// Between two lines of the log about pages of other servers: one such page comes again every few seconds.
+const BETWEEN_REFUSALS: Duration = Duration::from_secs(10);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +255,7 @@ mod tests {
         assert_eq!(name("/front/hls/", "hls/*"), None);
         assert_eq!(name("/front/hls", "hls/*"), None);
         assert_eq!(name("/hls/x", "hls/*"), None);
+        assert_eq!(name("/front/ws/", "ws/?publish").as_deref(), Some("front"));
     }
 
     #[test]

@@ -6,13 +6,27 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
+use tracing::info;
 
 use crate::net::origin::OriginPolicy;
+use crate::telemetry::Throttle;
 
-/// Adds them.
-pub(super) async fn answer(origins: &OriginPolicy, request: Request, next: Next) -> Response<Body> {
+/// Adds them. A page that is refused for where it comes from is logged, `throttle` permitting: its owner sees nothing but a page that does not work.
+pub(super) async fn answer(
+    origins: &OriginPolicy,
+    throttle: &Throttle,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
     let origin = origins.cors(request.headers()).cloned();
+    let foreign = origin.is_none().then(|| request.headers().get(header::ORIGIN).cloned()).flatten();
     let mut response = next.run(request).await;
+    if let Some(origin) = foreign.as_ref().and_then(|origin| origin.to_str().ok())
+        && !response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        && let Some(held) = throttle.allow()
+    {
+        info!(%origin, held, "a page was refused; to allow it: [http] allow_origins = [\"{origin}\"]");
+    }
     let refused = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
