@@ -294,7 +294,7 @@ export class FirstlightPlayer extends HTMLElement {
     const soundOnly = this.#tracksKnown && !this.tracks.some((t) => t.kind === "video");
     this.#stage.classList.toggle("stale", this.#state !== "live" && this.#state !== "paused");
     this.#veil.show(this.#state, this.#reason, { picture: (!!this.#surface || this.#still.shown) && !soundOnly, soundOnly, listening: !this.muted && !this.#blocked });
-    this.#veil.hint(this.#blocked && this.#state === "live");
+    this.#veil.hint(this.#blocked && this.mayHaveSound && this.#state === "live");
     this.#controls?.update();
   }
 

@@ -72,6 +72,28 @@ for (const phone of [false, true]) {
   });
 }
 
+test("a touch is asked for where a browser keeps sound back, and not for a stream that has none", async () => {
+  const strict = await Browser.start(["--autoplay-policy=user-gesture-required"]);
+  try {
+    for (const [name, sound] of [["front", true], ["yard/gate", false]]) {
+      const tab = await strict.open(`${server.url}${name}/`);
+      await listen(tab, "mse");
+      const now = () =>
+        tab.evaluate(() => {
+          const player = /** @type {any} */ (document.querySelector("firstlight-player"));
+          const hint = /** @type {HTMLElement} */ (player.shadowRoot.querySelector(".hint"));
+          return { live: player.state === "live" && player.stats?.transport === "mse", blocked: player.soundBlocked, asked: !hint.hidden };
+        });
+      await until(`${name} plays, kept silent`, now, ({ live, blocked }) => live && (blocked || !sound));
+      await wait(500);
+      assert.equal((await now()).asked, sound, `${name}`);
+      await tab.close();
+    }
+  } finally {
+    await strict.stop();
+  }
+});
+
 /** Nothing makes the page scroll sideways, and every request went to our server. @param {import("puppeteer-core").Page} tab */
 async function fits(tab) {
   const { wide, asked } = await tab.evaluate(() => ({

@@ -130,6 +130,20 @@ test("a page from elsewhere that is not allowed gets no picture, and is told wha
   });
   const now = await until("told", state, (now) => now.state === "foreign");
   assert.ok(now.reason.includes(`allow_origins = ["${other.origin}"]`), now.reason);
+  // However small the picture: the bar leaves the line free that says what to write.
+  await tab.setViewport({ width: 320, height: 568 });
+  const places = () =>
+    tab.evaluate(() => {
+      const player = /** @type {HTMLElement} */ (document.querySelector("firstlight-player"));
+      Object.assign(player.style, { position: "fixed", inset: "0 auto auto 0", width: "320px", height: "180px" });
+      player.setAttribute("controls", "");
+      const box = (/** @type {string} */ part) => player.shadowRoot?.querySelector(part)?.getBoundingClientRect();
+      return { reason: box(".veil [part=reason]"), title: box(".veil strong"), button: box(".bar button") };
+    });
+  const { reason, title, button } = await until("the bar", places, ({ button }) => !!button);
+  await screenshot(tab, "player-foreign-small");
+  assert.ok(reason && title && button && title.top >= 0 && reason.height > 0);
+  assert.ok(reason.bottom <= button.top, `the reason ends at ${reason.bottom}, the bar begins at ${button.top}`);
   await tab.close();
   await other.stop();
 });

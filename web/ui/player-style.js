@@ -21,6 +21,7 @@ export const css = `
 .still, .stage.stale .surface { filter: saturate(.35) brightness(.6); transition: filter .4s; }
 .veil { display: grid; place-content: center; justify-items: center; gap: 12px; padding: 20px 28px; box-sizing: border-box;
   text-align: center; pointer-events: none; }
+:host([controls]) .veil { padding-bottom: 62px; }
 .veil strong { font-size: clamp(14px, 3.2cqw, 20px); font-weight: 600; letter-spacing: .01em; }
 .veil span { color: #b9bfcb; max-width: 46ch; overflow-wrap: anywhere; }
 .sun { width: 40px; height: 20px; border-radius: 40px 40px 0 0; background: var(--accent); }
@@ -52,7 +53,8 @@ input[type="range"] { width: 84px; accent-color: var(--accent); margin: 0 8px 0 
 svg { width: 22px; height: 22px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
 :host([data-quiet]) { cursor: none; }
 :host([data-quiet]) .bar { opacity: 0; visibility: hidden; }
-@container (max-width: 460px) { input[type="range"], .bar .wide { display: none; } .bar button { width: 38px; } .bar .live { padding: 0 6px; } }
+@container (max-width: 460px) { input[type="range"], .bar .wide { display: none; } .bar button { width: 38px; } .bar .live { padding: 0 6px; }
+  .veil { padding: 8px 12px; gap: 4px; font-size: 12px; } :host([controls]) .veil { padding-bottom: 54px; } .veil .sun { display: none; } }
 .stage-box { position: absolute; inset: 0; container-type: inline-size; }
 @media (prefers-reduced-motion: reduce) { *, *::after { animation: none !important; transition: none !important; } }
 `;
