@@ -1,12 +1,16 @@
-//! Embeds `web/` in the program: writes a table of its files with their types and content tags.
+//! Embeds `web/` in the program: writes a table of its files with their types and content tags. What pages share is in `*.part`, named in each
+//! by a comment (`<!-- head.part -->`). And it asks the linker for what makes the program smaller.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../web");
     println!("cargo:rerun-if-changed={}", root.display());
+    short_relocations();
+    let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
@@ -15,8 +19,13 @@ fn main() -> io::Result<()> {
         let Some(mime) = mime(file) else { continue };
         println!("cargo:rerun-if-changed={}", file.display());
         let path = file.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");
-        let bytes = fs::read(file)?;
-        let full = fs::canonicalize(file)?;
+        let mut bytes = fs::read(file)?;
+        let mut full = fs::canonicalize(file)?;
+        if mime.starts_with("text/html") {
+            bytes = with_parts(&root, &bytes)?;
+            full = out.join(file.file_name().unwrap_or_default());
+            fs::write(&full, &bytes)?;
+        }
         writeln!(
             table,
             "    Asset {{ path: {path:?}, mime: {mime:?}, etag: \"\\\"{:016x}\\\"\", bytes: include_bytes!({full:?}) }},",
@@ -25,7 +34,39 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?;
     }
     table.push_str("];\n");
-    fs::write(PathBuf::from(env::var("OUT_DIR").unwrap_or_default()).join("assets.rs"), table)
+    fs::write(out.join("assets.rs"), table)
+}
+
+/// A page with each part put where its name stands.
+fn with_parts(root: &Path, page: &[u8]) -> io::Result<Vec<u8>> {
+    let mut page = String::from_utf8(page.to_vec()).map_err(io::Error::other)?;
+    while let Some((before, rest)) = page.split_once("<!-- ") {
+        let Some((name, after)) = rest.split_once(" -->").filter(|(name, _)| name.ends_with(".part")) else {
+            break;
+        };
+        let part = root.join(name);
+        println!("cargo:rerun-if-changed={}", part.display());
+        page = format!("{before}{}{after}", fs::read_to_string(part)?.trim_end());
+    }
+    Ok(page.into_bytes())
+}
+
+/// Relative relocations in their short form (`DT_RELR`), a twentieth of the long one, all of which is read when the program starts. Only where it is
+/// built for this machine, with the linker that Rust brings along, and the C library can read it: glibc 2.36 and later.
+fn short_relocations() {
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|is| is == value);
+    let target = "x86_64-unknown-linux-gnu";
+    if !(is("TARGET", target) && is("HOST", target)) {
+        return;
+    }
+    let library = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let version = library.ok().and_then(|said| String::from_utf8(said.stdout).ok()).and_then(|said| {
+        let (major, minor) = said.trim().strip_prefix("glibc ")?.split_once('.')?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    });
+    if version.is_some_and(|version| version >= (2, 36)) {
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
