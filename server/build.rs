@@ -2,6 +2,7 @@
 //! by a comment (`<!-- head.part -->`). And it asks the linker for what makes the program smaller.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
@@ -9,8 +10,8 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../web");
     println!("cargo:rerun-if-changed={}", root.display());
-    short_relocations();
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
+    smaller(&out)?;
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
@@ -51,22 +52,50 @@ fn with_parts(root: &Path, page: &[u8]) -> io::Result<Vec<u8>> {
     Ok(page.into_bytes())
 }
 
-/// Relative relocations in their short form (`DT_RELR`), a twentieth of the long one, all of which is read when the program starts. Only where it is
-/// built for this machine, with the linker that Rust brings along, and the C library can read it: glibc 2.36 and later.
-fn short_relocations() {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|is| is == value);
-    let target = "x86_64-unknown-linux-gnu";
-    if !(is("TARGET", target) && is("HOST", target)) {
-        return;
+/// Asks the linker for less to hold in memory, where the program is built for a machine like this one:
+///
+/// - OpenH264's C++ library comes into the program: a few of its pages instead of the megabyte that a shared one takes when it is loaded. A folder that
+///   has the archive alone goes before the system's; where there is no archive, the shared one is taken;
+/// - what hardly ever runs (`.text.unlikely`: panics and their like) stands by itself and not between what runs, by the linker that Rust brings along;
+/// - relative relocations in their short form (`DT_RELR`), a twentieth of the long one, all of which is read when the program starts; where the C library
+///   can read it, from glibc 2.36 on.
+fn smaller(out: &Path) -> io::Result<()> {
+    let of_target = |name: &str| env::var(name).unwrap_or_default();
+    let target = of_target("TARGET");
+    if target != of_target("HOST") || !target.ends_with("-unknown-linux-gnu") {
+        return Ok(());
     }
-    let library = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
-    let version = library.ok().and_then(|said| String::from_utf8(said.stdout).ok()).and_then(|said| {
-        let (major, minor) = said.trim().strip_prefix("glibc ")?.split_once('.')?;
+    println!("cargo:rerun-if-env-changed=CXX");
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let archive = said(&compiler, "-print-file-name=libstdc++.a").map(PathBuf::from);
+    if let Some(archive) = archive.filter(|archive| archive.is_absolute() && archive.is_file()) {
+        let folder = out.join("static");
+        fs::create_dir_all(&folder)?;
+        let link = folder.join("libstdc++.a");
+        if link.is_symlink() {
+            fs::remove_file(&link)?;
+        }
+        symlink(archive, &link)?;
+        println!("cargo:rustc-link-search=native={}", folder.display());
+    }
+    if target != "x86_64-unknown-linux-gnu" {
+        return Ok(());
+    }
+    println!("cargo:rustc-link-arg-bins=-Wl,-z,keep-text-section-prefix");
+    let version = said("getconf", "GNU_LIBC_VERSION").and_then(|version| {
+        let (major, minor) = version.strip_prefix("glibc ")?.split_once('.')?;
         Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
     });
     if version.is_some_and(|version| version >= (2, 36)) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    Ok(())
+}
+
+/// What a program answers to one question.
+fn said(program: &str, question: &str) -> Option<String> {
+    let answer = Command::new(program).arg(question).output().ok()?;
+    Some(String::from_utf8(answer.stdout).ok()?.trim().to_owned())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -4,20 +4,22 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// Starts logging. `filter` is a level or a filter of the form `info,firstlight=debug`.
 ///
 /// # Errors
 /// The filter is not understood.
 pub fn start(filter: &str, json: bool) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| format!("log filter {filter:?}: {e}"))?;
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter: Targets = filter.parse().map_err(|e| format!("log filter {filter:?}: {e}"))?;
     // Colours are for terminals: in a file or a journal they are noise.
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    let ansi = std::io::stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(ansi);
+    let logger = tracing_subscriber::registry().with(filter);
     // Fails only if logging was started before, as tests in one process do: the first one stays.
-    let _ = if json { log.json().try_init() } else { log.try_init() };
+    let _ = if json { logger.with(log.json()).try_init() } else { logger.with(log).try_init() };
     Ok(())
 }
 
@@ -62,6 +64,14 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_with_others_for_modules() {
+        for good in ["info", "warn", "off", "info,firstlight::ws=debug", "firstlight=trace"] {
+            assert_eq!(start(good, false), Ok(()), "{good}");
+        }
+        assert!(start("firstlight=loud", false).unwrap_err().starts_with("log filter \"firstlight=loud\": "));
+    }
 
     #[test]
     fn a_recurring_event_is_logged_once_and_counted() {

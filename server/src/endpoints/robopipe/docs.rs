@@ -1,9 +1,10 @@
 //! `/openapi.json`, and `/docs`: the same document for people, without a script.
 //!
-//! Nothing in it depends on a stream or on who asks, so both are made once.
+//! Nothing in it depends on a stream or on who asks, so each is made once: when it is first asked for, since making it takes most of a megabyte that a
+//! server nobody asks would hold for nothing.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -22,12 +23,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self' 'uns
 
 /// Both routes.
 pub(super) fn routes(face: &Arc<Face>) -> Vec<Route> {
-    let document = openapi::document();
-    let page = Bytes::from(page(&document));
-    let document = Bytes::from(document.to_string());
     let face = Arc::clone(face);
     let json = get(move |headers: HeaderMap| {
-        let mut response = served(document.clone(), "application/json");
+        let mut response = served(DOCUMENT.clone(), "application/json");
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
         if let Some(grant) = Grant::to(&headers, &face.context.origins) {
             grant.apply(&mut response);
@@ -35,7 +33,7 @@ pub(super) fn routes(face: &Arc<Face>) -> Vec<Route> {
         async move { response }
     });
     let html = get(move || {
-        let mut response = served(page.clone(), "text/html; charset=utf-8");
+        let mut response = served(PAGE.clone(), "text/html; charset=utf-8");
         let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
         async move { response }
@@ -45,6 +43,9 @@ pub(super) fn routes(face: &Arc<Face>) -> Vec<Route> {
         Route::new(Method::GET, "/docs", Access::Public, html),
     ]
 }
+
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::document().to_string()));
+static PAGE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(page(&openapi::document())));
 
 fn served(body: Bytes, kind: &'static str) -> Response {
     let headers = [
