@@ -1,7 +1,9 @@
 //! The outputs of the jmuxer recipe: its page, its socket, its envelope.
 
+use std::time::Duration;
+
 use firstlight_e2e::byte_stream::nal_types;
-use firstlight_e2e::{Server, Viewer, http, tool};
+use firstlight_e2e::{Server, Viewer, http, tool, within};
 
 const SOURCE: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25 } }";
 
@@ -69,6 +71,11 @@ fn a_page_from_elsewhere_may_connect_only_if_it_is_listed() {
             assert_eq!(viewer.response().status, status, "{origin} {path}");
         }
     }
+    let log = within(Duration::from_secs(5), "the refusal is in the log", || {
+        Some(server.log()).filter(|log| log.contains("a page was refused"))
+    });
+    assert!(log.contains(r#"allow_origins = ["https://evil.example"]"#), "{log}");
+    assert_eq!(log.matches("a page was refused").count(), 1, "{log}");
     let answer = |origin| http::get(server.address(), "/api/v1/streams", &[("Origin", origin)]);
     assert_eq!(answer("https://evil.example").header("access-control-allow-origin"), None);
     assert_eq!(

@@ -374,7 +374,7 @@ fn a_socket_that_may_not_publish_is_told_why_in_words_and_by_its_code() {
     let mut first = Viewer::open(&server, "/guest/ws?publish=webcodecs");
     first.control("accepted");
     for (path, words) in
-        [("/guest/ws?publish=mp4", "publisher already"), ("/front/ws?publish=mp4", "source of its own")]
+        [("/guest/ws/?publish=mp4", "publisher already"), ("/front/ws?publish=mp4", "source of its own")]
     {
         let mut second = Viewer::open(&server, path);
         let error = second.control("error");

@@ -77,3 +77,23 @@ fn code(text: &str) -> String {
     let lines = picture.lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m"));
     lines.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_listens_everywhere_is_reached_by_an_address_and_perhaps_by_a_name() {
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 8080));
+        let (place, name) = places(everywhere, false);
+        if let Some(own) = outward() {
+            assert_eq!(place, format!("{own}:8080"));
+            assert_eq!(name, Some(format!("{}:8080", hostname())));
+            assert_eq!(places(everywhere, true), (place, None));
+        } else {
+            assert_eq!((place, name), (format!("{}:8080", hostname()), None));
+        }
+        let one = SocketAddr::from(([192, 168, 1, 5], 80));
+        assert_eq!(places(one, false), ("192.168.1.5:80".to_owned(), None));
+    }
+}
