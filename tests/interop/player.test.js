@@ -137,7 +137,7 @@ test("a page from elsewhere that is not allowed gets no picture, and is told wha
       const player = /** @type {HTMLElement} */ (document.querySelector("firstlight-player"));
       Object.assign(player.style, { position: "fixed", inset: "0 auto auto 0", width: "320px", height: "180px" });
       player.setAttribute("controls", "");
-      const box = (/** @type {string} */ part) => player.shadowRoot?.querySelector(part)?.getBoundingClientRect();
+      const box = (/** @type {string} */ part) => player.shadowRoot?.querySelector(part)?.getBoundingClientRect().toJSON();
       return { reason: box(".veil [part=reason]"), title: box(".veil strong"), button: box(".bar button") };
     });
   const { reason, title, button } = await until("the bar", places, ({ button }) => !!button);

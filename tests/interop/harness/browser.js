@@ -16,14 +16,14 @@ export class Browser {
   #browser;
   #profile;
 
-  /** @param {string[]} [flags] beside the usual ones */
+  /** @param {string[]} [flags] beside the usual ones, or in their place */
   static async start(flags = []) {
     const profile = await mkdtemp(join(tmpdir(), "firstlight-chromium-"));
     const browser = await puppeteer.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       headless: false, // the flag below says which kind of headless
       userDataDir: profile,
-      args: [...FLAGS, ...flags],
+      args: [...FLAGS.filter((usual) => !flags.some((flag) => name(flag) === name(usual))), ...flags],
       defaultViewport: DESKTOP,
     });
     return new Browser(browser, profile);
@@ -78,6 +78,9 @@ export async function until(what, ask, wanted, ms = 10_000) {
     await wait(100);
   }
 }
+
+/** @param {string} flag */
+const name = (flag) => flag.split("=")[0];
 
 const FLAGS = [
   "--headless=new",
