@@ -51,16 +51,17 @@ impl TlsClient {
 
     /// Asks for a page and leaves its answer to be read.
     pub fn ask(&mut self, path: &str) {
-        self.ask_with(path, "");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        self.stream.write_all(request.as_bytes()).expect("the server takes a request");
     }
 
-    /// Asks for a page as a browser does.
-    pub fn ask_as_browser(&mut self, path: &str) {
-        self.ask_with(path, "Accept: text/html\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n");
-    }
-
-    fn ask_with(&mut self, path: &str, headers: &str) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n");
+    /// Sends JSON, as our own pages do.
+    pub fn send(&mut self, path: &str, json: &str) {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{json}",
+            json.len()
+        );
         self.stream.write_all(request.as_bytes()).expect("the server takes a request");
     }
 

@@ -155,7 +155,7 @@ fn a_session_that_began_by_https_is_not_sent_in_the_clear() {
         "[tokens.phone]\ntoken = \"{token}\"\nrights = {{ view = [\"*\"] }}\n[streams.front]\nsource = {SMALL}\n"
     ));
     let mut client = TlsClient::connect(secure(&server));
-    client.ask_as_browser(&format!("/?token={token}"));
+    client.send("/login", &format!("{{\"token\":\"{token}\"}}"));
     let head = client.head().to_ascii_lowercase();
     let cookie = head.lines().find(|line| line.starts_with("set-cookie:")).unwrap_or_default();
     assert!(cookie.contains("; secure"), "{head}");
