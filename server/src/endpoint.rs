@@ -88,6 +88,9 @@ pub trait Endpoint: Sync {
     }
 }
 
+/// Makes what is spoken on an address, once everything is judged good.
+pub type Speak = Box<dyn FnOnce(&Context) -> Arc<dyn Protocol> + Send>;
+
 /// An address to listen on for a protocol of its own.
 pub struct Listen {
     /// What is spoken there, as the log calls it.
@@ -99,7 +102,7 @@ pub struct Listen {
     /// Nobody asked for it: it is the default. If another program has the address, the server starts without, and says so.
     pub is_default: bool,
     /// What is spoken there.
-    pub protocol: Box<dyn FnOnce(&Context) -> Arc<dyn Protocol> + Send>,
+    pub protocol: Speak,
 }
 
 /// Makes an endpoint's parts once everything is judged good.

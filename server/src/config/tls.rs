@@ -26,6 +26,23 @@ pub enum CertificatePlan {
         /// The folder it is kept in.
         dir: PathBuf,
     },
+    /// Fetched from a certificate authority by ACME (RFC 8555), and renewed.
+    Acme(AcmePlan),
+}
+
+/// `[tls] acme`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmePlan {
+    /// The public names.
+    pub names: Vec<String>,
+    /// Where the authority writes to if something is wrong.
+    pub email: Option<String>,
+    /// The authority's directory.
+    pub directory: String,
+    /// Whom the directory itself is trusted by, if not by those the system trusts: PEM.
+    pub directory_ca: Option<PathBuf>,
+    /// The folder that account and certificate are kept in.
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -35,6 +52,20 @@ struct Tls {
     key: Option<PathBuf>,
     names: Vec<String>,
     dir: Option<PathBuf>,
+    acme: Option<Acme>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acme {
+    email: Option<String>,
+    #[serde(default = "lets_encrypt")]
+    directory: String,
+    directory_ca: Option<PathBuf>,
+}
+
+fn lets_encrypt() -> String {
+    "https://acme-v02.api.letsencrypt.org/directory".to_owned()
 }
 
 /// What is kept, beside the configuration.
@@ -53,13 +84,24 @@ impl CertificatePlan {
     /// [`ConfigError`] for keys that say two things, or half of one.
     pub fn parse(section: Section<'_>) -> Result<Self, ConfigError> {
         let place = section.clone();
-        let Tls { certificate, key, names, dir } = section.parse()?;
-        match (certificate, key) {
-            (Some(certificate), Some(key)) if names.is_empty() => Ok(Self::Files { certificate, key }),
-            (Some(_), Some(_)) => {
+        let Tls { certificate, key, names, dir, acme } = section.parse()?;
+        let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
+        match (certificate, key, acme) {
+            (Some(certificate), Some(key), None) if names.is_empty() => Ok(Self::Files { certificate, key }),
+            (Some(_), Some(_), None) => {
                 Err(place.error("names is for a certificate that is made here; yours has its own"))
             }
-            (None, None) => Ok(Self::SelfSigned { names, dir: dir.unwrap_or_else(|| PathBuf::from(DIR)) }),
+            (None, None, None) => Ok(Self::SelfSigned { names, dir }),
+            (None, None, Some(_)) if names.is_empty() => Err(place.error(
+                "acme needs names: the public names of this server, as in names = [\"cam.example.org\"]",
+            )),
+            (None, None, Some(Acme { email, directory, directory_ca })) => {
+                if !directory.starts_with("https://") {
+                    return Err(place.error(format!("acme.directory {directory:?} is no https:// address")));
+                }
+                Ok(Self::Acme(AcmePlan { names, email, directory, directory_ca, dir }))
+            }
+            (_, _, Some(_)) => Err(place.error("either certificate and key, or acme")),
             _ => Err(place
                 .error("certificate and key belong together: both, or neither for one that is made here")),
         }
@@ -71,6 +113,7 @@ impl CertificatePlan {
         let paths: Vec<&mut PathBuf> = match &mut self {
             Self::Files { certificate, key } => vec![certificate, key],
             Self::SelfSigned { dir, .. } => vec![dir],
+            Self::Acme(acme) => std::iter::once(&mut acme.dir).chain(&mut acme.directory_ca).collect(),
         };
         for path in paths {
             *path = folder.join(&*path);
@@ -91,9 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_given_or_made() {
+    fn a_certificate_is_given_or_fetched_or_made() {
         assert!(matches!(parse("certificate = \"a\"\nkey = \"b\""), Ok(CertificatePlan::Files { .. })));
         assert_eq!(parse(""), Ok(CertificatePlan::default()));
+        let acme = parse("names = [\"cam.example\"]\nacme = { email = \"me@cam.example\" }").unwrap();
+        let CertificatePlan::Acme(acme) = acme else { panic!("{acme:?}") };
+        assert_eq!(acme.directory, lets_encrypt());
     }
 
     #[test]
@@ -101,7 +147,11 @@ mod tests {
         for (toml, says) in [
             ("certificate = \"a\"", "belong together"),
             ("key = \"a\"", "belong together"),
+            ("acme = {}", "needs names"),
+            ("certificate = \"a\"\nkey = \"b\"\nacme = {}", "either"),
             ("certificate = \"a\"\nkey = \"b\"\nnames = [\"c\"]", "has its own"),
+            ("names = [\"c\"]\nacme = { directory = \"http://a\" }", "no https://"),
+            ("names = [\"c\"]\nacme = { challenge = \"dns-01\" }", "challenge"),
             ("pem = \"a\"", "pem"),
         ] {
             let error = parse(toml).unwrap_err().to_string();

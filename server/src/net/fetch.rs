@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::Scheme;
-use axum::http::{HeaderMap, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
@@ -40,6 +40,9 @@ pub struct Answer {
     /// The whole body.
     pub body: Bytes,
 }
+
+/// Who asks.
+const AGENT: &str = concat!("firstlight/", env!("CARGO_PKG_VERSION"));
 
 /// Asks.
 #[derive(Clone)]
@@ -139,14 +142,42 @@ impl Client {
     /// # Errors
     /// [`FetchError`], in words about the other server.
     pub async fn get(&self, address: &Address, most: usize, limit: Duration) -> Result<Answer, FetchError> {
+        let request = Request::get("/").header(header::ACCEPT, "application/json, */*;q=0.5");
+        let request = request.body(Bytes::new()).map_err(io::Error::other)?;
+        let (head, body) = self.send(address, request, most, limit).await?.into_parts();
+        if head.status != 200 {
+            return Err(FetchError::Status(head.status.as_u16()));
+        }
+        Ok(Answer { headers: head.headers, body })
+    }
+
+    /// Sends a request to an address, whatever address it names itself, and gives the answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`FetchError`], in words about the other server.
+    pub async fn send(
+        &self,
+        address: &Address,
+        mut request: Request<Bytes>,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let path = address.uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse().map_err(io::Error::other)?;
+        let authority = address.uri.authority().map_or("", |authority| authority.as_str());
+        let host = HeaderValue::from_str(authority).map_err(io::Error::other)?;
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, host);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         let asked = async {
             let host = address.host.trim_start_matches('[').trim_end_matches(']');
             let io = TcpStream::connect((host, address.port)).await?;
             if address.tls {
                 let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-                exchange(self.tls.connect(name, io).await?, address, most).await
+                exchange(self.tls.connect(name, io).await?, request, most).await
             } else {
-                exchange(io, address, most).await
+                exchange(io, request, most).await
             }
         };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(FetchError::Late(limit)))
@@ -159,28 +190,15 @@ impl fmt::Debug for Client {
     }
 }
 
-async fn exchange<I>(io: I, address: &Address, most: usize) -> Result<Answer, FetchError>
+async fn exchange<I>(io: I, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, FetchError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-    let path = address.uri.path_and_query().map_or("/", |path| path.as_str());
-    let authority = address.uri.authority().map_or("", |authority| authority.as_str());
-    let request = Request::get(path)
-        .header(header::HOST, authority)
-        .header(header::USER_AGENT, concat!("firstlight/", env!("CARGO_PKG_VERSION")))
-        .header(header::ACCEPT, "application/json, */*;q=0.5")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)?;
     let ask = async {
-        let response = sender.send_request(request).await?;
-        if response.status() != 200 {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        let (head, body) = response.into_parts();
+        let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
         let body = Limited::new(body, most).collect().await.map_err(|_| FetchError::Body(most))?;
-        Ok(Answer { headers: head.headers, body: body.to_bytes() })
+        Ok(Response::from_parts(head, body.to_bytes()))
     };
     tokio::pin!(ask, connection);
     tokio::select! {

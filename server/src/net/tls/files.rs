@@ -50,7 +50,7 @@ impl Files {
                 }
                 // Half of it may be written: the other half changes the stamp again.
                 Err(error) => {
-                    warn!(%error, "the certificate changed and cannot be used; the one before stays")
+                    warn!(%error, "the certificate changed and cannot be used; the one before stays");
                 }
             }
         }

@@ -2,9 +2,11 @@
 //!
 //! Not here: the handshake of a connection (`supervise::accept`), reading and writing on one (`net::transport`).
 
+mod acme;
 mod files;
 mod self_signed;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,8 +17,12 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
+use self::acme::Acme;
 use self::files::Files;
 use crate::config::tls::CertificatePlan;
+
+/// The protocol of RFC 8737, spoken by an authority that wants a proof.
+const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// Why there is no certificate.
 #[derive(Debug, Error)]
@@ -40,22 +46,37 @@ pub enum TlsError {
     /// Certificate or key cannot be used.
     #[error("{0}")]
     Unusable(String),
+    /// The authority did not give one.
+    #[error("the certificate authority: {0}")]
+    Authority(String),
 }
 
 /// The certificate that is shown at present.
 #[derive(Debug, Default)]
 pub struct Certificates {
     current: RwLock<Option<Arc<CertifiedKey>>>,
+    /// Shown to an authority that asks whether a name is ours, by name.
+    proofs: RwLock<Option<Proofs>>,
 }
+
+type Proofs = HashMap<String, Arc<CertifiedKey>>;
 
 impl Certificates {
     fn show(&self, certificate: CertifiedKey) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certificate));
     }
+
+    fn prove(&self, proofs: Option<Proofs>) {
+        *self.proofs.write().unwrap_or_else(PoisonError::into_inner) = proofs;
+    }
 }
 
 impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ACME_TLS)) {
+            let proofs = self.proofs.read().unwrap_or_else(PoisonError::into_inner);
+            return proofs.as_ref()?.get(hello.server_name()?).cloned();
+        }
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -72,6 +93,7 @@ pub struct Tls {
 #[derive(Debug)]
 enum Care {
     Files(Files),
+    Acme(Box<Acme>),
     Nothing,
 }
 
@@ -84,7 +106,7 @@ impl Tls {
     /// Reads or makes the certificate; `keeps` says whether something that is made can be kept.
     ///
     /// # Errors
-    /// [`TlsError`] if there is none to be had.
+    /// [`TlsError`] if there is none to be had. An authority is not asked yet.
     pub fn new(plan: CertificatePlan, keeps: bool) -> Result<Self, TlsError> {
         let certificates = Arc::new(Certificates::default());
         let care = match plan {
@@ -97,6 +119,13 @@ impl Tls {
                 certificates.show(self_signed::certificate(&names, keeps.then_some(dir.as_path()))?);
                 Care::Nothing
             }
+            CertificatePlan::Acme(plan) => {
+                let (acme, kept) = Acme::open(plan)?;
+                if let Some(kept) = kept {
+                    certificates.show(kept);
+                }
+                Care::Acme(Box::new(acme))
+            }
         };
         let resolver: Arc<dyn ResolvesServerCert> = certificates.clone();
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -104,7 +133,7 @@ impl Tls {
             .map_err(|e| TlsError::Unusable(e.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), ACME_TLS.to_vec()];
         Ok(Self { certificates, config: Arc::new(config), care })
     }
 
@@ -117,6 +146,7 @@ impl Tls {
     pub async fn look_after(self) {
         match self.care {
             Care::Files(files) => files.watch(&self.certificates).await,
+            Care::Acme(acme) => acme.renew(&self.certificates).await,
             Care::Nothing => {}
         }
     }
