@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
@@ -122,8 +122,8 @@ impl Acme {
         Ok(account)
     }
 
-    fn write(&self, file: &PathBuf, bytes: &[u8]) -> Result<(), TlsError> {
-        keep(&self.plan.dir, file, bytes).map_err(|source| TlsError::File { path: file.clone(), source })
+    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), TlsError> {
+        keep(&self.plan.dir, file, bytes).map_err(|source| TlsError::File { path: file.to_owned(), source })
     }
 }
 
@@ -184,10 +184,12 @@ fn due(certificate: &CertifiedKey) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(from + until.saturating_sub(from) / 3 * 2))
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is given to `map_err`
 fn refused(error: instant_acme::Error) -> TlsError {
     TlsError::Authority(crate::error::chain(&error))
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is given to `map_err`
 fn unusable(error: rcgen::Error) -> TlsError {
     TlsError::Unusable(error.to_string())
 }
