@@ -153,13 +153,13 @@ fn camera_and_cameras_streams_and_sensors_are_the_same_stream() {
 #[test]
 fn a_camera_that_is_not_there_is_refused() {
     let server = Server::start(CONFIG);
-    for path in [
-        "/cameras/NOPE/streams/CAM_A/video",
-        "/cameras/M/streams/CAM_Z/video",
-        "/cameras/OAK1/streams/CAM_A/video",
+    for (path, status) in [
+        ("/cameras/NOPE/streams/CAM_A/video", 404),
+        ("/cameras/M/streams/CAM_Z/video", 403),
+        ("/cameras/OAK1/streams/CAM_A/video", 404),
     ] {
         let viewer = Viewer::open_with(server.address(), path, &[]);
-        assert_eq!(viewer.response().status, 404, "{path}");
+        assert_eq!(viewer.response().status, status, "{path}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use container::{Format, FormatOptions};
 use hub::LagPolicy;
@@ -35,7 +35,9 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
     // As the original's: a name that cannot be is refused with no body, which no player could read.
     let camera = match call.active_stream(&face.context.cameras) {
         Ok(camera) => camera,
-        Err(Failure::Invalid(_)) => return Ok(StatusCode::FORBIDDEN.into_response()),
+        Err(Failure::Invalid(_)) if call.headers().contains_key(header::UPGRADE) => {
+            return Ok(StatusCode::FORBIDDEN.into_response());
+        }
         Err(failure) => return Err(failure),
     };
     let admission = match face.context.audience.admit(&camera, FORMAT, call.request.extensions()) {
