@@ -83,7 +83,12 @@ impl App {
             |listeners: &[TcpListener]| listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let (addresses, secure_addresses) = (addresses(&plain), addresses(&secure));
         let mut others = Vec::new();
-        for listen in plan.listen {
+        let reachable = plan.http.listen.iter().any(ListenAddress::is_reachable);
+        for mut listen in plan.listen {
+            // Where nobody said where, what is listened for is where HTTP is: on this machine alone, or everywhere.
+            if listen.is_default && reachable {
+                listen.address = listen.address.everywhere();
+            }
             match bind(&listen.address) {
                 Ok(bound) => others.push((bound, listen)),
                 Err(error) if listen.is_default => warn!(%error, "going on without"),

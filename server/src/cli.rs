@@ -48,7 +48,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Sources to show, one stream each: test, exec:COMMAND, tcp://HOST:PORT, tcp-listen://[HOST]:PORT,
+    /// Sources to show, one stream each: test, exec:COMMAND, rtsp://HOST/PATH, tcp://HOST:PORT, tcp-listen://[HOST]:PORT,
     /// udp://[HOST]:PORT, or a file
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,

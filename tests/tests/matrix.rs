@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use firstlight_e2e::camera::{Camera, Film, free_port};
 use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::parts::Parts;
 use firstlight_e2e::units::{byte_stream, units};
-use firstlight_e2e::{Server, Viewer, tool};
+use firstlight_e2e::{Server, Viewer, rtsp, tool};
 use serde_json::Value;
 
 /// A way in: 320 × 240, 25 pictures a second, as the stream `front`.
@@ -26,7 +27,7 @@ struct Input {
     sender: Option<Sender>,
 }
 
-type Sender = Box<dyn FnOnce(&Server) -> Camera + Send>;
+type Sender = Box<dyn FnOnce(&Server) -> Box<dyn Any> + Send>;
 
 /// A way out: reads some of `front` and judges it; fails by panicking.
 type Output = (&'static str, fn(&Server));
@@ -64,6 +65,8 @@ const OUTPUTS: &[Output] = &[
     ("stream.mp4", |server| play(server, "/front/stream.mp4")),
     ("stream.ts", |server| play(server, "/front/stream.ts")),
     ("HLS", |server| play(server, "/front/index.m3u8")),
+    ("RTSP over TCP", |server| play_rtsp(server, "tcp")),
+    ("RTSP over UDP", |server| play_rtsp(server, "udp")),
     ("mjpeg", |server| {
         let mut parts = Parts::open(server.address(), "/front/mjpeg");
         for _ in 0..3 {
@@ -106,12 +109,24 @@ fn inputs() -> Vec<Input> {
     let published = |name, path: &'static str, film: Film| Input {
         name,
         config: String::new(),
-        sender: Some(Box::new(move |server: &Server| Camera::upload(server.address(), path, film))),
+        sender: Some(Box::new(move |server: &Server| Box::new(Camera::upload(server.address(), path, film)))),
     };
     let told = |name, path: &'static str, film: Film| Input {
         name,
         config: String::new(),
-        sender: Some(Box::new(move |server: &Server| Camera::socket(server.address(), path, film))),
+        sender: Some(Box::new(move |server: &Server| Box::new(Camera::socket(server.address(), path, film)))),
+    };
+    let by_rtsp = |name, transport: &'static str| Input {
+        name,
+        config: String::new(),
+        sender: Some(Box::new(move |server: &Server| {
+            let film = clip::file("320x240", 20, PLAIN, true, "mp4");
+            let film = film.to_str().unwrap();
+            let url = rtsp::url(server, "front");
+            let input = ["-v", "error", "-re", "-i", film, "-c", "copy"];
+            let output = ["-f", "rtsp", "-rtsp_transport", transport, &url];
+            Box::new(rtsp::Running::start("ffmpeg", &[&input[..], &output].concat()))
+        })),
     };
     let (pushed, sent) = (h264(), ts(1_316));
     vec![
@@ -122,12 +137,12 @@ fn inputs() -> Vec<Input> {
         Input {
             name: "H.264 by TCP",
             config: source(&format!("tcp-listen://{tcp}")),
-            sender: Some(Box::new(move |_| Camera::connect(tcp, pushed))),
+            sender: Some(Box::new(move |_| Box::new(Camera::connect(tcp, pushed)))),
         },
         Input {
             name: "MPEG-TS by UDP",
             config: source(&format!("udp://{udp}")),
-            sender: Some(Box::new(move |_| Camera::datagrams(udp, sent))),
+            sender: Some(Box::new(move |_| Box::new(Camera::datagrams(udp, sent)))),
         },
         published("HTTP MPEG-TS", "/front/publish", ts(1_316)),
         published("HTTP MP4", "/front/publish", mp4(1_001)),
@@ -135,11 +150,17 @@ fn inputs() -> Vec<Input> {
         told("WebSocket mp4 in", "/front/ws?publish=mp4", mp4(1_001)),
         told("WebSocket mpegts in", "/front/ws?publish=mpegts", ts(1_316)),
         told("WebSocket annexb in", "/front/ws?publish=annexb", h264()),
+        by_rtsp("RTSP over TCP in", "tcp"),
+        by_rtsp("RTSP over UDP in", "udp"),
         Input {
             name: "WebSocket webcodecs in",
             config: relayed,
             sender: Some(Box::new(|server| {
-                Camera::relay(server.address(), "/other/ws?format=webcodecs", "/front/ws?publish=webcodecs")
+                Box::new(Camera::relay(
+                    server.address(),
+                    "/other/ws?format=webcodecs",
+                    "/front/ws?publish=webcodecs",
+                ))
             })),
         },
     ]
@@ -168,7 +189,7 @@ fn every_way_in_can_be_read_by_every_way_out() {
 
 /// All outputs of one input, at once; gives what failed.
 fn row(input: Input) -> Vec<String> {
-    let server = Server::start(&format!("[streams.front]\n{}", input.config));
+    let server = Server::start(&format!("{}[streams.front]\n{}", rtsp::ANYWHERE, input.config));
     // Sources start for a viewer; one that listens has to listen before somebody sends.
     let anchor = Viewer::open(&server, "/front/ws?format=webcodecs").watch();
     let _sender = input.sender.map(|start| start(&server));
@@ -204,24 +225,17 @@ fn judge(format: &str, bytes: &[u8], pictures: usize) {
 
 /// ffmpeg, as the client, decodes the beginning.
 fn play(server: &Server, path: &str) {
-    let url = format!("http://{}{path}", server.address());
+    decode_some(&["-i", &format!("http://{}{path}", server.address())]);
+}
+
+fn play_rtsp(server: &Server, transport: &str) {
+    decode_some(&["-rtsp_transport", transport, "-i", &rtsp::url(server, "front")]);
+}
+
+fn decode_some(input: &[&str]) {
     let count = PICTURES.to_string();
-    let arguments = [
-        "-v",
-        "error",
-        "-i",
-        &url,
-        "-map",
-        "0:v",
-        "-frames:v",
-        &count,
-        "-fps_mode",
-        "passthrough",
-        "-f",
-        "framecrc",
-        "-",
-    ];
-    let (lines, errors) = tool::run("ffmpeg", &arguments, b"");
+    let output = ["-map", "0:v", "-frames:v", &count, "-fps_mode", "passthrough", "-f", "framecrc", "-"];
+    let (lines, errors) = tool::run("ffmpeg", &[&["-v", "error"], input, &output[..]].concat(), b"");
     assert_eq!(errors, "");
     let pictures = lines.lines().filter(|line| !line.starts_with('#')).count();
     assert_eq!(pictures, PICTURES);

@@ -13,6 +13,7 @@ use media::{AccessUnit, CodecParameters, MediaTime, Track};
 use crate::RtpError;
 use crate::aac::AacDepacketizer;
 use crate::h264::H264Depacketizer;
+use crate::h265::H265Depacketizer;
 
 /// What is known of a packet besides its payload.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,7 @@ pub(crate) struct Arrived {
 #[derive(Debug)]
 pub(crate) enum Depacketizer {
     H264(H264Depacketizer),
+    H265(H265Depacketizer),
     Aac(Sound<AacDepacketizer>, MediaTime),
     /// One packet is one unit.
     Whole(Sound<()>),
@@ -45,6 +47,7 @@ impl Depacketizer {
     pub(crate) fn track(&self) -> Option<&Arc<Track>> {
         match self {
             Self::H264(depacketizer) => depacketizer.track(),
+            Self::H265(depacketizer) => depacketizer.track(),
             Self::Aac(sound, _) => Some(&sound.track),
             Self::Whole(sound) => Some(&sound.track),
         }
@@ -54,6 +57,7 @@ impl Depacketizer {
     pub(crate) fn lost(&mut self, packets: u16) {
         match self {
             Self::H264(depacketizer) => depacketizer.lost(packets),
+            Self::H265(depacketizer) => depacketizer.lost(packets),
             Self::Aac(sound, _) => {
                 sound.inner.lost();
                 sound.lost = sound.lost.saturating_add(packets);
@@ -66,6 +70,7 @@ impl Depacketizer {
     pub(crate) fn end(&mut self, arrived: &Arrived, out: &mut VecDeque<AccessUnit>) -> Result<(), RtpError> {
         match self {
             Self::H264(depacketizer) => out.extend(depacketizer.end(arrived)?),
+            Self::H265(depacketizer) => out.extend(depacketizer.end(arrived)?),
             Self::Aac(..) | Self::Whole(_) => {}
         }
         Ok(())
@@ -80,6 +85,12 @@ impl Depacketizer {
     ) -> Result<(), RtpError> {
         match self {
             Self::H264(depacketizer) => {
+                depacketizer.push(payload, arrived)?;
+                if arrived.marker {
+                    out.extend(depacketizer.end(arrived)?);
+                }
+            }
+            Self::H265(depacketizer) => {
                 depacketizer.push(payload, arrived)?;
                 if arrived.marker {
                     out.extend(depacketizer.end(arrived)?);

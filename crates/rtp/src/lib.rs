@@ -14,6 +14,7 @@ mod depacketizer;
 mod error;
 mod g711;
 mod h264;
+mod h265;
 pub mod packet;
 mod packetizer;
 mod receiver;

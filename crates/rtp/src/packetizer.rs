@@ -8,7 +8,7 @@ use media::{AccessUnit, CodecParameters, MediaTime, Timescale, Track};
 
 use crate::packet::Header;
 use crate::rtcp::{NtpTime, SenderReport};
-use crate::{RtpError, aac, g711, h264};
+use crate::{RtpError, aac, g711, h264, h265};
 
 /// Takes a payload: whether it is the unit's last, and its bytes in pieces.
 pub(crate) type Emit<'e> = dyn FnMut(bool, &[&[u8]]) + 'e;
@@ -57,9 +57,7 @@ impl Packetizer {
         };
         match &unit.track.parameters {
             CodecParameters::H264(parameters) => h264::packetize(unit, parameters, max, &mut emit),
-            CodecParameters::H265(_) => {
-                Err(RtpError::Unit { format: "H.265", problem: "no payload format here".to_owned() })
-            }
+            CodecParameters::H265(parameters) => h265::packetize(unit, parameters, max, &mut emit),
             CodecParameters::Aac(_) => aac::packetize(&unit.data, max, &mut emit),
             CodecParameters::G711(_) => {
                 g711::packetize(&unit.data, max, &mut emit);
@@ -103,8 +101,7 @@ impl Packetizer {
 /// The clock rate of a track's payload format; `None` if it has none here.
 pub fn clock_rate(track: &Track) -> Option<Timescale> {
     match &track.parameters {
-        CodecParameters::H264(_) => Some(Timescale::VIDEO_90K),
-        CodecParameters::H265(_) => None,
+        CodecParameters::H264(_) | CodecParameters::H265(_) => Some(Timescale::VIDEO_90K),
         CodecParameters::Aac(parameters) => Timescale::new(parameters.sample_rate()),
         CodecParameters::Opus(_) => Some(Timescale::AUDIO_48K),
         CodecParameters::G711(parameters) => Timescale::new(parameters.sample_rate()),

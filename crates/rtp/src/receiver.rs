@@ -115,13 +115,6 @@ impl Receiver {
         }
     }
 
-    /// Media time zero is the moment of this timestamp, as `RTP-Info` says.
-    pub fn begin_at(&mut self, timestamp: u32) {
-        self.zero = Some(i64::from(timestamp));
-        self.timestamp = Some(i64::from(timestamp));
-        self.aligned = true;
-    }
-
     /// What is to be told the sender, if anybody sends.
     pub fn reception(&mut self, now: Instant) -> Option<ReceptionReport> {
         let report = self.report.map(|(report, at)| (report.ntp.middle(), now.saturating_duration_since(at)));

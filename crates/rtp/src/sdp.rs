@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use codec::{aac, h264};
+use codec::{aac, h264, h265};
 use media::{
     CodecParameters, G711Law, G711Parameters, H264Parameters, MediaKind, MediaTime, OpusParameters,
     Timescale, Track, TrackId,
@@ -18,6 +18,7 @@ use crate::RtpError;
 use crate::aac::{AacDepacketizer, HeaderLayout};
 use crate::depacketizer::{Depacketizer, Sound};
 use crate::h264::H264Depacketizer;
+use crate::h265::H265Depacketizer;
 
 /// What somebody says they send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -215,6 +216,17 @@ impl Format {
                     H264Depacketizer::new(id, parameters.as_ref()).map_err(|error| error.to_string())?;
                 (MediaKind::Video, Depacketizer::H264(depacketizer))
             }
+            "H265" => {
+                if self.parameter("sprop-max-don-diff").is_some_and(|most| most != "0") {
+                    return Err("decoding order numbers are not taken".to_owned());
+                }
+                let sets = ["sprop-vps", "sprop-sps", "sprop-pps"].map(|name| self.parameter(name));
+                let nals: Vec<Vec<u8>> = sets.into_iter().flatten().flat_map(sprop).collect();
+                let parameters = h265::parse_parameters(nals.iter().map(Vec::as_slice)).ok();
+                let depacketizer =
+                    H265Depacketizer::new(id, parameters.as_ref()).map_err(|error| error.to_string())?;
+                (MediaKind::Video, Depacketizer::H265(depacketizer))
+            }
             "MPEG4-GENERIC" => {
                 let config = self.parameter("config").and_then(unhex).ok_or("it has no config")?;
                 let parameters = aac::parse_config(&config).map_err(|error| error.to_string())?;
@@ -258,10 +270,10 @@ impl Format {
 pub fn carries(parameters: &CodecParameters) -> bool {
     match parameters {
         CodecParameters::H264(_)
+        | CodecParameters::H265(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => true,
-        CodecParameters::H265(_) => false,
     }
 }
 
@@ -357,18 +369,24 @@ fn format_parameters(parameters: &CodecParameters) -> Option<String> {
             ))
         }
         CodecParameters::Opus(p) => Some(format!("sprop-stereo={}", u8::from(p.channels() == 2))),
-        CodecParameters::H265(_) | CodecParameters::G711(_) => None,
+        CodecParameters::H265(p) => {
+            let pps: Vec<String> = p.pps().iter().map(|nal| STANDARD.encode(nal)).collect();
+            let (vps, sps) = (STANDARD.encode(p.vps()), STANDARD.encode(p.sps()));
+            Some(format!("sprop-vps={vps};sprop-sps={sps};sprop-pps={}", pps.join(",")))
+        }
+        CodecParameters::G711(_) => None,
     }
 }
 
 /// What `sprop-parameter-sets` says, if it can be read; parameter sets in band come anyway.
 fn parameter_sets(value: &str) -> Option<H264Parameters> {
-    let nals: Vec<Vec<u8>> = value
-        .split(',')
-        .take(MOST_PARAMETER_SETS)
-        .filter_map(|set| STANDARD.decode(set.trim()).ok())
-        .collect();
+    let nals: Vec<Vec<u8>> = sprop(value).collect();
     h264::parse_parameters(nals.iter().map(Vec::as_slice)).ok()
+}
+
+/// NAL units in base64, with commas between them; what cannot be read is left out.
+fn sprop(value: &str) -> impl Iterator<Item = Vec<u8>> {
+    value.split(',').take(MOST_PARAMETER_SETS).filter_map(|set| STANDARD.decode(set.trim()).ok())
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

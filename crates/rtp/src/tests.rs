@@ -40,6 +40,22 @@ fn video() -> Arc<Track> {
     track(TrackId::VIDEO, Timescale::VIDEO_90K, CodecParameters::H264(parameters))
 }
 
+/// x265, Main, level 1, 160x120.
+fn hevc() -> Arc<Track> {
+    let vps: &[u8] = &[
+        0x40, 0x01, 0x0c, 0x01, 0xff, 0xff, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00,
+        0x00, 0x03, 0x00, 0x1e, 0x95, 0x94, 0x09,
+    ];
+    let sps: &[u8] = &[
+        0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00,
+        0x1e, 0xa0, 0x14, 0x20, 0x79, 0x65, 0x95, 0x96, 0x49, 0x32, 0xbc, 0x05, 0xa0, 0x20, 0x00, 0x00, 0x03,
+        0x00, 0x20, 0x00, 0x00, 0x03, 0x03, 0x21,
+    ];
+    let pps: &[u8] = &[0x44, 0x01, 0xc1, 0x72, 0xb4, 0x62, 0x40];
+    let parameters = CodecParameters::H265(codec::h265::parse_parameters([vps, sps, pps]).unwrap());
+    track(TrackId::VIDEO, Timescale::VIDEO_90K, parameters)
+}
+
 fn sound() -> Vec<Arc<Track>> {
     let g711 = |law| CodecParameters::G711(G711Parameters::new(law, 8_000, 1).unwrap());
     let aac = CodecParameters::Aac(aac::lc_parameters(44_100, 2).unwrap());
@@ -71,10 +87,18 @@ fn unit(track: &Arc<Track>, millis: u64, random_access: bool, data: Vec<u8>) -> 
 fn picture(track: &Arc<Track>, number: u64, random_access: bool, slices: &[usize]) -> AccessUnit {
     let mut data = Vec::new();
     for (index, &size) in slices.iter().enumerate() {
-        let first = if random_access { 0x65 } else { 0x41 };
-        // first_mb_in_slice 0 is the bit 1; behind it slice type 7 (I), and PPS 0.
-        let second = if index == 0 { 0x88 } else { 0x44 };
-        let mut nal = vec![first, second, 0x84, number as u8];
+        let mut nal = match &track.parameters {
+            // IDR_W_RADL, or TRAIL_R; the first segment of a picture is the bit 1.
+            CodecParameters::H265(_) => {
+                let (kind, slice) = if random_access { (0x26, 0x20) } else { (0x02, 0x40) };
+                vec![kind, 1, slice | if index == 0 { 0x80 } else { 0 }, number as u8]
+            }
+            // first_mb_in_slice 0 is the bit 1; behind it slice type 7 (I), and PPS 0.
+            _ => {
+                let first = if random_access { 0x65 } else { 0x41 };
+                vec![first, if index == 0 { 0x88 } else { 0x44 }, 0x84, number as u8]
+            }
+        };
         nal.resize(size.max(4), 0x55 + index as u8);
         data.extend((nal.len() as u32).to_be_bytes());
         data.extend(nal);
@@ -134,27 +158,29 @@ fn a_random_access_point_brings_its_parameter_sets() {
 
 #[test]
 fn after_a_loss_nothing_comes_out_up_to_the_next_random_access_point() {
-    let video = video();
-    let units: Vec<_> = (0..8).map(|n| picture(&video, n, n % 4 == 0, &[300, 300])).collect();
-    let mut made = packets(&video, &units, 200);
-    made[1].remove(1);
-    let units = received(&mut receiver(&video, Delivery::InOrder), made.concat());
-    let numbers: Vec<u8> = units.iter().map(|unit| unit.data[7]).collect();
-    assert_eq!(numbers, [0, 4, 5, 6, 7]);
-    assert_eq!(units[1].lost_before, 1);
+    for video in [video(), hevc()] {
+        let units: Vec<_> = (0..8).map(|n| picture(&video, n, n % 4 == 0, &[300, 300])).collect();
+        let mut made = packets(&video, &units, 200);
+        made[1].remove(1);
+        let units = received(&mut receiver(&video, Delivery::InOrder), made.concat());
+        let numbers: Vec<u8> = units.iter().map(|unit| unit.data[7]).collect();
+        assert_eq!(numbers, [0, 4, 5, 6, 7]);
+        assert_eq!(units[1].lost_before, 1);
+    }
 }
 
 #[test]
 fn a_random_access_point_without_its_beginning_is_none() {
-    let video = video();
-    let units: Vec<_> = (0..3).map(|n| picture(&video, n, n != 1, &[300, 300])).collect();
-    let mut made = packets(&video, &units, 400);
-    // All of the second picture and what the third begins with, lost in one go.
-    made[1].clear();
-    made[2].remove(0);
-    assert!(!made[2].is_empty());
-    let units = received(&mut receiver(&video, Delivery::InOrder), made.concat());
-    assert_eq!(units.len(), 1);
+    for video in [video(), hevc()] {
+        let units: Vec<_> = (0..3).map(|n| picture(&video, n, n != 1, &[300, 300])).collect();
+        let mut made = packets(&video, &units, 400);
+        // All of the second picture and what the third begins with, lost in one go.
+        made[1].clear();
+        made[2].remove(0);
+        assert!(!made[2].is_empty());
+        let units = received(&mut receiver(&video, Delivery::InOrder), made.concat());
+        assert_eq!(units.len(), 1);
+    }
 }
 
 #[test]
@@ -261,10 +287,11 @@ fn a_line_that_is_none_is_named() {
 proptest! {
     #[test]
     fn pictures_survive_packets_of_any_size(
+        is_hevc: bool,
         sizes in proptest::collection::vec(proptest::collection::vec(4usize..3_000, 1..5), 1..6),
         size in 80usize..1_500,
     ) {
-        let video = video();
+        let video = if is_hevc { hevc() } else { video() };
         let units: Vec<_> =
             (0..).zip(&sizes).map(|(n, slices)| picture(&video, n, n == 0, slices)).collect();
         let made = packets(&video, &units, size);
@@ -308,10 +335,11 @@ proptest! {
 
     #[test]
     fn whatever_is_lost_or_late_every_picture_that_comes_out_is_whole(
+        is_hevc: bool,
         sizes in proptest::collection::vec(proptest::collection::vec(4usize..900, 1..4), 4..20),
         fate in proptest::collection::vec(0u8..40, 200),
     ) {
-        let video = video();
+        let video = if is_hevc { hevc() } else { video() };
         let units: Vec<_> =
             (0..).zip(&sizes).map(|(n, slices)| picture(&video, n, n % 5 == 0, slices)).collect();
         let mut made: Vec<Option<Bytes>> = packets(&video, &units, 200).concat().into_iter().map(Some).collect();

@@ -21,7 +21,9 @@ pub use client::Client;
 pub use credentials::Credentials;
 pub use error::RtspError;
 pub use message::{Headers, Method, Request, Response};
-pub use packaging::{Channels, Origin, Packaging, Packet, Packets, TrackPlan, rtp_info};
+pub use packaging::{
+    Channels, Datagrams, Origin, Packaging, Packet, Packets, Run, Runs, TrackPlan, describe, rtp_info,
+};
 pub use reader::{Item, Reader};
 pub use server::{Asked, Role, Server, SetUp, Step};
 pub use transport::{Transport, TransportSpec};

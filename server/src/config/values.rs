@@ -120,6 +120,20 @@ impl<'de> Deserialize<'de> for Size {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddress(pub Vec<std::net::SocketAddr>);
 
+impl ListenAddress {
+    /// Whether other machines reach it.
+    pub fn is_reachable(&self) -> bool {
+        self.0.iter().any(|address| !address.ip().to_canonical().is_loopback())
+    }
+
+    /// The same port on every interface.
+    pub fn everywhere(&self) -> Self {
+        let everywhere =
+            |address: &std::net::SocketAddr| (std::net::Ipv6Addr::UNSPECIFIED, address.port()).into();
+        Self(self.0.first().map(everywhere).into_iter().collect())
+    }
+}
+
 impl std::str::FromStr for ListenAddress {
     type Err = String;
 

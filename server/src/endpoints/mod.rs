@@ -11,6 +11,7 @@ pub mod pages;
 pub mod progressive;
 pub mod publish;
 pub mod robopipe;
+pub mod rtsp;
 pub mod snapshot;
 pub mod tcp;
 pub mod tcp_listen;
@@ -34,5 +35,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &hls::Hls,
     &mjpeg::Mjpeg,
     &publish::Publish,
+    &rtsp::Rtsp,
     &pages::Pages,
 ];

@@ -1,6 +1,6 @@
 //! Finds out who makes a request, before anything answers it.
 //!
-//! The [`Guard`] says who; here a password is checked on a thread of its own. No session begins here: what stands in an address may be another
+//! The [`Guard`] says who. No session begins here: what stands in an address may be another
 //! page's link, which must not put anybody into somebody else's session (`web/ui/who.js` asks for one where there is none).
 
 use std::time::Duration;
@@ -11,10 +11,10 @@ use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::Next;
 
 use super::refusal;
-use crate::auth::{self, Caller, Check, Guard, Outcome};
+use crate::auth::{self, Guard};
 use crate::net::connections::Connections;
 use crate::net::peer::Peer;
-use crate::supervise::tasks::on_thread;
+use crate::supervise::caller::settle;
 
 /// Puts who asks, and from where, into the request's extensions.
 pub(super) async fn know(
@@ -33,27 +33,6 @@ pub(super) async fn know(
     };
     head.extensions.insert(caller.identity);
     next.run(Request::from_parts(head, body)).await
-}
-
-/// Who it is in the end.
-///
-/// # Errors
-/// How long to wait before another attempt.
-pub(super) async fn settle(guard: &Guard, outcome: Outcome) -> Result<Caller, Duration> {
-    let check = match outcome {
-        Outcome::Caller(caller) => return Ok(caller),
-        Outcome::Slowed(wait) => return Err(wait),
-        Outcome::Check(check) => check,
-    };
-    let turn = guard.turn().await?;
-    let checked = on_thread("password".to_owned(), move || {
-        let checked = Check::run(check);
-        drop(turn);
-        checked
-    });
-    // Without a thread there is no answer, as there is none when too many wait.
-    let (check, right) = checked.await.map_err(|_| Duration::from_secs(2))?;
-    Ok(guard.settle(check, right))
 }
 
 /// A session's cookie: not for scripts, sent for our own pages alone, and never in the clear if it was given by TLS.

@@ -20,6 +20,7 @@ use super::{caller, refusal};
 use crate::auth::{self, Access, Credential, Disbelief, Guard, Identity, MAX_PASSWORD, Right, Rights};
 use crate::endpoint::{Context, Route};
 use crate::net::peer::Encrypted;
+use crate::supervise::caller::settle;
 
 /// What the login page sends.
 #[derive(Deserialize)]
@@ -89,7 +90,7 @@ async fn login(
         Login::Password { .. } => return wrong(),
         Login::Token { token } => Credential::Token(token),
     };
-    let caller = match caller::settle(&guard, guard.judge(credential, auth::address(&head))).await {
+    let caller = match settle(&guard, guard.judge(credential, auth::address(&head))).await {
         Ok(caller) => caller,
         Err(wait) => return refusal::slowed(wait),
     };

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod audience;
 pub mod backoff;
 pub mod budget;
+pub mod caller;
 pub mod cameras;
 pub mod seat;
 pub mod source;

@@ -29,6 +29,11 @@ pub trait Dialogue: Send {
         let _ = (items, say);
     }
 
+    /// Whether the viewer wants nothing for now. When it goes on it does so as it began, at [`begin`](Self::begin).
+    fn is_paused(&self) -> bool {
+        false
+    }
+
     /// How often [`tick`](Self::tick) is called.
     fn every(&self) -> Duration {
         Duration::from_secs(10)

@@ -57,6 +57,7 @@ struct Session {
     in_group: bool,
     /// Whether the viewer has had a chunk: from then on it can be in a group.
     started: bool,
+    is_paused: bool,
     manners: Manners,
     dialogue: Box<dyn Dialogue>,
     init: Option<Arc<InitSegment>>,
@@ -86,6 +87,7 @@ pub(super) async fn run(
         stop,
         in_group: false,
         started: false,
+        is_paused: false,
         manners,
         dialogue,
         init: None,
@@ -141,7 +143,10 @@ impl Session {
                     Ok(())
                 }
                 Event::Turn(handback) => self.take_turn(handback, subscription).await,
-                Event::Readable => self.read().await,
+                Event::Readable => match self.read().await {
+                    Ok(()) => self.heed_pause(subscription).await,
+                    end => end,
+                },
                 Event::Tick => self.ticked(subscription).await,
             };
             if let Err(end) = done {
@@ -159,6 +164,8 @@ impl Session {
             if let Poll::Ready(handback) = self.line.poll_turn(context) {
                 return Poll::Ready(Event::Turn(handback));
             }
+        } else if self.is_paused {
+            // Its place is kept; what falls off the ring meanwhile it skips.
         } else if let Some(next) = subscription.try_next() {
             return Poll::Ready(Event::Next(next));
         } else if let Some(next) = subscription.position().filter(|_| self.started) {
@@ -182,6 +189,20 @@ impl Session {
         self.init = handback.init;
         subscription.seek(handback.next);
         self.send_rest(handback.rest).await
+    }
+
+    /// The viewer may have asked for a pause, or for its end.
+    async fn heed_pause(&mut self, subscription: &mut Subscription<Chunk>) -> Result<(), End> {
+        let was_paused = std::mem::replace(&mut self.is_paused, self.dialogue.is_paused());
+        if was_paused && !self.is_paused {
+            self.started = false;
+        }
+        if self.is_paused && self.in_group {
+            let handback = self.line.take();
+            self.group.leave();
+            return self.take_turn(handback, subscription).await;
+        }
+        Ok(())
     }
 
     async fn send_next(&mut self, next: Next<Chunk>) -> Result<(), End> {

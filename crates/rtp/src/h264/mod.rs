@@ -7,7 +7,7 @@ mod depacketizer;
 mod packetizer;
 
 pub(crate) use depacketizer::H264Depacketizer;
-pub(crate) use packetizer::packetize;
+pub(crate) use packetizer::{fitting, packetize};
 
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;

@@ -28,7 +28,7 @@ pub(crate) fn packetize(
     }
     let mut rest = &nals[..];
     while let Some(first) = rest.first() {
-        let together = fitting(rest, max);
+        let together = fitting(rest, 1, max);
         let last = together.max(1) == rest.len();
         match together {
             0 => fragment(first, max, last, emit),
@@ -40,12 +40,12 @@ pub(crate) fn packetize(
     Ok(())
 }
 
-/// How many of these NAL units go into one packet: none if the first is too large.
-fn fitting(nals: &[&[u8]], max: usize) -> usize {
+/// How many of these NAL units go into one packet behind a header of so many bytes: none if the first is too large.
+pub(crate) fn fitting(nals: &[&[u8]], header: usize, max: usize) -> usize {
     if nals.first().is_none_or(|first| first.len() > max) {
         return 0;
     }
-    let mut size = 1;
+    let mut size = header;
     let fit = nals.iter().take_while(|nal| {
         size += 2 + nal.len();
         size <= max

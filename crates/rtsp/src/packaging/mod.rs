@@ -7,6 +7,10 @@
 //! What H.264 says of itself goes along with each random access point. A change that a session description would have to say ends the
 //! packaging: the chunk of that moment has an init segment, which no other has, of the tracks' BYE.
 
+mod datagrams;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,6 +25,8 @@ use media::{
 use rtp::packet::Header;
 use rtp::rtcp::{NtpTime, Rtcp, write_bye};
 use rtp::{Packetizer, next_sequence, sdp};
+
+pub use self::datagrams::{Datagrams, Run, Runs};
 
 /// The channel of a track's packets, and that of its reports.
 pub type Channels = (u8, u8);
@@ -310,10 +316,10 @@ impl Iterator for Packets {
 }
 
 /// The number and the timestamp of each track's next packet, for a session that begins with this chunk.
-pub fn rtp_info(chunk: &Bytes, plans: &[TrackPlan]) -> Vec<Option<(u16, u32)>> {
+pub fn rtp_info(chunk: impl Iterator<Item = Packet>, plans: &[TrackPlan]) -> Vec<Option<(u16, u32)>> {
     let mut packets = vec![None; plans.len()];
     let mut reports = vec![None; plans.len()];
-    for packet in Packets::of(chunk.clone()) {
+    for packet in chunk {
         for (at, plan) in plans.iter().enumerate() {
             if packet.channel == plan.channels.0 && packets[at].is_none() {
                 let header = rtp::packet::Packet::parse(&packet.bytes).map(|packet| packet.header);
@@ -328,6 +334,14 @@ pub fn rtp_info(chunk: &Bytes, plans: &[TrackPlan]) -> Vec<Option<(u16, u32)>> {
     }
     // A report counts the sound that waited for the picture as sent, though it stands behind it.
     packets.into_iter().zip(reports).map(|(packet, report)| packet.or(report)).collect()
+}
+
+/// Describes these tracks as they go out; `is_reordered` if pictures are shown in another order than they come.
+pub fn describe(name: &str, tracks: &[Arc<Track>], is_reordered: bool) -> String {
+    let promised = |track| promising_no_reordering(track).filter(|_| !is_reordered);
+    let tracks: Vec<_> =
+        tracks.iter().map(|track| promised(track).unwrap_or_else(|| Arc::clone(track))).collect();
+    sdp::describe(name, &tracks)
 }
 
 /// The track with an SPS that says its pictures are shown as they come, if that can be said: a decoder that is not told so holds
@@ -362,6 +376,3 @@ const MOST_HELD: usize = 256 << 10;
 const LONGEST_UNREPORTED: Duration = Duration::from_secs(5);
 /// Microseconds by which a media clock and the wall may disagree before the one is placed anew on the other.
 const MISPLACED: u64 = 200_000;
-
-#[cfg(test)]
-mod tests;

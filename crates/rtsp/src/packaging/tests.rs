@@ -101,7 +101,7 @@ fn rtp_info_names_the_packets_that_come_next() {
     let starts: Vec<usize> = (0..chunks.len()).filter(|at| chunks[*at].random_access).collect();
     assert_eq!(starts.len(), 3);
     for start in starts {
-        let info = rtp_info(&chunks[start].bytes, &plans);
+        let info = rtp_info(Packets::of(chunks[start].bytes.clone()), &plans);
         let packets: Vec<_> =
             chunks[start..].iter().flat_map(|chunk| Packets::of(chunk.bytes.clone())).collect();
         for (plan, info) in plans.iter().zip(info) {

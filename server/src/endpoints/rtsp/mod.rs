@@ -1,0 +1,112 @@
+//! Every stream by RTSP: `rtsp://host:8554/{stream}`, to watch and to publish, over TCP and UDP.
+//!
+//! What may be said when is `rtsp`'s ([`rtsp::Server`]), packets are `rtp`'s and made once for all sessions. Who watches over TCP is handed
+//! to the engine that sends every other output as well, and answers through [`playing`]; UDP is sent from the conversation itself.
+
+mod conversation;
+mod datagrams;
+mod described;
+mod intake;
+mod playing;
+mod recording;
+mod settings;
+mod source;
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+
+use self::conversation::Conversation;
+use self::datagrams::Datagrams;
+use self::settings::Settings;
+use self::source::RtspSource;
+use crate::config::file::Section;
+use crate::endpoint::{Context, Endpoint, Listen, Parts, Serve, Source};
+use crate::error::ConfigError;
+use crate::net::connections::Permit;
+use crate::net::peer::Peer;
+use crate::net::transport::Transport;
+use crate::supervise::accept::Protocol;
+use crate::viewers::Viewers;
+
+/// RTSP, both ways.
+#[derive(Debug)]
+pub struct Rtsp;
+
+/// What all conversations share.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    context: Context,
+    viewers: Viewers,
+    datagrams: Datagrams,
+}
+
+impl Endpoint for Rtsp {
+    fn name(&self) -> &'static str {
+        "rtsp"
+    }
+
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["rtsp"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#""rtsp://user:password@192.168.1.30/stream1""#,
+            r#"{ rtsp = { url = "rtsp://192.168.1.30/stream1", transport = "udp", user = "user", password = "password" } }"#,
+        ]
+    }
+
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        Ok(Box::new(RtspSource::parse(spec)?))
+    }
+
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        Settings::parse(section)?;
+        Ok(Box::new(|_| Parts::default()))
+    }
+
+    fn listen(&self, section: Option<Section<'_>>) -> Result<Vec<Listen>, ConfigError> {
+        let settings = Settings::parse(section)?;
+        let plain = settings.listen.iter().map(|address| (address, false));
+        let secure = settings.listen_tls.iter().map(|address| (address, true));
+        let listen = plain.chain(secure).map(|(address, tls)| {
+            let settings = settings.clone();
+            Listen {
+                name: if tls { "RTSPS" } else { "RTSP" },
+                address: address.clone(),
+                tls,
+                is_default: settings.is_default && !tls,
+                protocol: Box::new(move |context| Arc::new(Door::new(settings, context))),
+            }
+        });
+        Ok(listen.collect())
+    }
+}
+
+struct Door {
+    shared: Arc<Shared>,
+}
+
+impl Door {
+    fn new(settings: Settings, context: &Context) -> Self {
+        let viewers = Viewers::new(context.tasks.clone(), context.stop.clone());
+        let datagrams = Datagrams::new(settings.rtp_port, context.tasks.clone());
+        Self { shared: Arc::new(Shared { settings, context: context.clone(), viewers, datagrams }) }
+    }
+}
+
+impl Protocol for Door {
+    fn task(&self) -> &'static str {
+        "rtsp-connection"
+    }
+
+    fn serve(&self, connection: Transport, peer: Peer, permit: Permit) -> BoxFuture<'static, ()> {
+        Box::pin(Conversation::new(Arc::clone(&self.shared), peer).run(connection, permit))
+    }
+}

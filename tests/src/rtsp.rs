@@ -1,0 +1,193 @@
+//! A client of RTSP that does what a test says, and the programs that do it well.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::{Server, eventually};
+
+/// In `[rtsp]`: a port of the test's own.
+pub const ANYWHERE: &str = "[rtsp]\nlisten = \"127.0.0.1:0\"\n";
+
+/// Where a server started with [`ANYWHERE`] listens for RTSP.
+pub fn address(server: &Server) -> SocketAddr {
+    eventually("the server says where it listens for RTSP", || {
+        let log = server.log();
+        let (_, rest) = log.split_once("protocol=\"RTSP\" address=")?;
+        rest.split_whitespace().next()?.parse().ok()
+    })
+}
+
+/// The URL of a stream.
+pub fn url(server: &Server, name: &str) -> String {
+    format!("rtsp://{}/{name}", address(server))
+}
+
+/// A connection that speaks RTSP.
+#[derive(Debug)]
+pub struct Client {
+    io: TcpStream,
+    buffer: Vec<u8>,
+    cseq: u32,
+    /// Interleaved packets that came before an answer.
+    packets: Vec<(u8, Vec<u8>)>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    /// As text.
+    pub body: String,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(server: &Server) -> Self {
+        let io = TcpStream::connect(address(server)).expect("the server listens");
+        io.set_read_timeout(Some(Duration::from_secs(20))).expect("the timeout is not zero");
+        Self { io, buffer: Vec::new(), cseq: 0, packets: Vec::new() }
+    }
+
+    /// Asks, and gives the answer. Headers are lines without their end.
+    pub fn ask(&mut self, method: &str, url: &str, headers: &[&str], body: &str) -> Answer {
+        self.cseq += 1;
+        let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n", self.cseq);
+        headers.iter().for_each(|header| text.push_str(&format!("{header}\r\n")));
+        if !body.is_empty() {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        self.send(format!("{text}\r\n{body}").as_bytes());
+        self.answer()
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.io.write_all(bytes).expect("the server reads");
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        loop {
+            if self.buffer.first() == Some(&b'$') {
+                let packet = self.take_packet();
+                self.packets.push(packet);
+                continue;
+            }
+            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = String::from_utf8(self.buffer.drain(..end + 4).collect()).expect("a head is text");
+                return self.answer_of(&head);
+            }
+            self.read();
+        }
+    }
+
+    /// The next interleaved packet and its channel.
+    pub fn packet(&mut self) -> (u8, Vec<u8>) {
+        if !self.packets.is_empty() {
+            return self.packets.remove(0);
+        }
+        while self.buffer.is_empty() {
+            self.read();
+        }
+        assert_eq!(self.buffer[0], b'$', "a packet comes next");
+        self.take_packet()
+    }
+
+    /// Describes a stream, sets all its tracks up over TCP and plays; gives the answer to PLAY.
+    pub fn play(&mut self, url: &str) -> Answer {
+        let described = self.ask("DESCRIBE", url, &["Accept: application/sdp"], "");
+        assert_eq!(described.status, 200, "{}", described.body);
+        let base = described.headers["content-base"].clone();
+        let tracks = described.body.matches("a=control:trackID=").count();
+        let mut session = String::new();
+        for track in 0..tracks {
+            let transport =
+                format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1);
+            let set_up = self.ask("SETUP", &format!("{base}trackID={track}"), &[&transport], "");
+            assert_eq!(set_up.status, 200, "{}", set_up.body);
+            session.clone_from(&set_up.headers["session"]);
+        }
+        self.ask("PLAY", &base, &[&format!("Session: {session}")], "")
+    }
+
+    /// Whether the server has closed the connection, once everything that was said is read.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = [0; 4_096];
+        loop {
+            match self.io.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+
+    fn answer_of(&mut self, head: &str) -> Answer {
+        let status =
+            head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status");
+        let pairs = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let headers: HashMap<_, _> =
+            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
+        while self.buffer.len() < length {
+            self.read();
+        }
+        let body = String::from_utf8(self.buffer.drain(..length).collect()).expect("a body is text");
+        Answer { status, headers, body }
+    }
+
+    fn take_packet(&mut self) -> (u8, Vec<u8>) {
+        while self.buffer.len() < 4 {
+            self.read();
+        }
+        let (channel, length) =
+            (self.buffer[1], usize::from(u16::from_be_bytes([self.buffer[2], self.buffer[3]])));
+        while self.buffer.len() < 4 + length {
+            self.read();
+        }
+        (channel, self.buffer.drain(..4 + length).skip(4).collect())
+    }
+
+    fn read(&mut self) {
+        let mut bytes = [0; 16_384];
+        let length = self.io.read(&mut bytes).expect("the server answers in time");
+        assert!(length > 0, "the server closed the connection");
+        self.buffer.extend_from_slice(&bytes[..length]);
+    }
+}
+
+/// A program that runs until the test is over.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts it; what it says goes nowhere.
+    pub fn start(program: &str, arguments: &[&str]) -> Self {
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} is needed by the tests: {error}"));
+        Self(child)
+    }
+
+    /// Ends it without a word.
+    pub fn kill(mut self) {
+        let _ = self.0.kill();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,456 @@
+//! RTSP from outside: players and publishers that people have, over TCP and UDP, and clients that do what none should.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+use std::fs;
+use std::time::Duration;
+
+use firstlight_e2e::rtsp::{ANYWHERE, Client, Running, address, url};
+use firstlight_e2e::{Server, eventually, program, tool};
+
+const CAMERA: &str = "source = { test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }\nlinger = \"500ms\"\n";
+
+fn watched() -> Server {
+    Server::start(&format!("{ANYWHERE}[streams.front]\n{CAMERA}"))
+}
+
+/// A stream that waits for a publisher.
+fn waiting() -> Server {
+    Server::start(&format!("{ANYWHERE}[streams.guest]\n"))
+}
+
+/// ffmpeg plays some pictures and sound; what it complained of, and how many lines of each kind it gave.
+fn play(url: &str, transport: &str, pictures: usize) -> (String, usize, usize) {
+    let count = pictures.to_string();
+    let arguments = [
+        "-v",
+        "error",
+        "-rtsp_transport",
+        transport,
+        "-i",
+        url,
+        "-map",
+        "0",
+        "-frames:v",
+        &count,
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framecrc",
+        "-",
+    ];
+    let (lines, errors) = tool::run("ffmpeg", &arguments, b"");
+    let of = |kind: &str| {
+        let id = lines
+            .lines()
+            .find_map(|line| line.strip_prefix("#media_type ")?.strip_suffix(kind))
+            .map(str::to_owned);
+        let is = |line: &&str| line.split(',').next().map(str::trim) == id.as_deref();
+        lines.lines().filter(is).count()
+    };
+    (errors, of(": video"), of(": audio"))
+}
+
+/// ffmpeg publishes a moving picture with sound.
+fn publish(url: &str, transport: &str) -> Running {
+    let arguments = [
+        "-v",
+        "error",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x240:rate=25",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=440:sample_rate=48000",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-g",
+        "25",
+        "-c:a",
+        "aac",
+        "-f",
+        "rtsp",
+        "-rtsp_transport",
+        transport,
+        url,
+    ];
+    Running::start("ffmpeg", &arguments)
+}
+
+#[test]
+fn ffmpeg_plays_over_tcp_and_udp_and_complains_of_nothing() {
+    let server = watched();
+    for transport in ["tcp", "udp"] {
+        let (errors, pictures, sounds) = play(&url(&server, "front"), transport, 30);
+        assert_eq!(errors, "", "{transport}");
+        assert!(pictures == 30 && sounds > 30, "{transport}: {pictures} pictures, {sounds} sounds");
+    }
+    server.await_state("front", "idle", Duration::from_secs(20));
+}
+
+#[test]
+fn ffprobe_knows_what_is_sent() {
+    let server = watched();
+    let entries = "stream=codec_name,width,height,sample_rate";
+    let arguments = [
+        "-v",
+        "error",
+        "-rtsp_transport",
+        "tcp",
+        "-show_entries",
+        entries,
+        "-of",
+        "csv=p=0",
+        &url(&server, "front"),
+    ];
+    let (lines, errors) = tool::run("ffprobe", &arguments, b"");
+    assert_eq!(errors, "");
+    let mut lines: Vec<_> = lines.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["aac,48000", "h264,320,240"]);
+}
+
+#[test]
+fn gstreamer_plays_over_tcp_and_udp() {
+    let server = watched();
+    for protocol in ["tcp", "udp"] {
+        let location = format!("location={}", url(&server, "front"));
+        let protocols = format!("protocols={protocol}");
+        let arguments = [
+            "-q",
+            "rtspsrc",
+            &location,
+            &protocols,
+            "latency=0",
+            "!",
+            "rtph264depay",
+            "!",
+            "avdec_h264",
+            "!",
+            "fakesink",
+            "num-buffers=20",
+            "sync=false",
+        ];
+        let (_, errors) = tool::run("timeout", &[&["30", "gst-launch-1.0"], &arguments[..]].concat(), b"");
+        assert!(!errors.contains("ERROR"), "{protocol}: {errors}");
+    }
+}
+
+#[test]
+fn what_ffmpeg_publishes_over_tcp_and_udp_is_watched() {
+    for transport in ["tcp", "udp"] {
+        let server = waiting();
+        let publisher = publish(&url(&server, "guest"), transport);
+        server.await_state("guest", "live", Duration::from_secs(20));
+        let (errors, pictures, sounds) = play(&url(&server, "guest"), "tcp", 30);
+        assert_eq!(errors, "", "{transport}");
+        assert!(pictures == 30 && sounds > 30, "{transport}: {pictures} pictures, {sounds} sounds");
+        publisher.kill();
+        server.await_state("guest", "waiting", Duration::from_secs(25));
+    }
+}
+
+#[test]
+fn what_gstreamer_publishes_over_tcp_and_udp_is_watched() {
+    for protocol in ["tcp", "udp"] {
+        let server = waiting();
+        let (location, protocols) =
+            (format!("location={}", url(&server, "guest")), format!("protocols={protocol}"));
+        let _publisher = Running::start(
+            "gst-launch-1.0",
+            &[
+                "videotestsrc",
+                "is-live=true",
+                "!",
+                "video/x-raw,width=320,height=240,framerate=25/1",
+                "!",
+                "x264enc",
+                "tune=zerolatency",
+                "speed-preset=ultrafast",
+                "key-int-max=25",
+                "!",
+                "rtspclientsink",
+                &location,
+                &protocols,
+            ],
+        );
+        server.await_state("guest", "live", Duration::from_secs(20));
+        let (errors, pictures, _) = play(&url(&server, "guest"), "tcp", 20);
+        assert_eq!((errors.as_str(), pictures), ("", 20), "{protocol}");
+    }
+}
+
+#[test]
+fn who_joins_late_is_sent_a_random_access_point_first_and_told_which_packets_come() {
+    let server = watched();
+    let mut first = Client::connect(&server);
+    assert_eq!(first.play(&url(&server, "front")).status, 200);
+    // In the middle of a group of pictures.
+    for _ in 0..20 {
+        first.packet();
+    }
+    let mut late = Client::connect(&server);
+    let answer = late.play(&url(&server, "front"));
+    let info = &answer.headers["rtp-info"];
+    let mut seen = [false; 2];
+    while seen != [true; 2] {
+        let (channel, packet) = late.packet();
+        if channel % 2 == 1 {
+            assert_eq!(packet[1], 200, "a sender report");
+            continue;
+        }
+        let track = usize::from(channel / 2);
+        if !std::mem::replace(&mut seen[track], true) {
+            let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+            let part = info.split(',').find(|part| part.contains(&format!("trackID={track};"))).unwrap();
+            assert!(part.contains(&format!(";seq={sequence};")), "{info}: {sequence}");
+            if track == 0 {
+                // Parameter sets, and the picture behind them.
+                assert_eq!(packet[12] & 0x1f, 24, "a packet of several NAL units");
+                assert_eq!(packet[15] & 0x1f, 7, "an SPS is the first");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_players_are_sent_what_was_made_once() {
+    let server = watched();
+    let mut players: Vec<_> = (0..50).map(|_| Client::connect(&server)).collect();
+    for player in &mut players {
+        assert_eq!(player.play(&url(&server, "front")).status, 200);
+    }
+    // Everybody gets the same bytes: a packet that one has the others have.
+    let (_, known) = loop {
+        let (channel, packet) = players[49].packet();
+        if channel == 0 {
+            break (channel, packet);
+        }
+    };
+    for player in &mut players[..49] {
+        eventually("the packet comes", || (player.packet().1 == known).then_some(()));
+    }
+    let stream = server.stream("front");
+    assert_eq!(stream["viewers"].as_u64(), Some(50), "{stream}");
+    assert_eq!(stream["starts"].as_u64(), Some(1), "{stream}");
+}
+
+#[test]
+fn a_session_of_another_connection_is_refused() {
+    let server = watched();
+    let mut owner = Client::connect(&server);
+    let url = url(&server, "front");
+    let session = owner.play(&url).headers["session"].clone();
+    let mut stranger = Client::connect(&server);
+    for method in ["TEARDOWN", "PAUSE", "PLAY", "GET_PARAMETER"] {
+        assert_eq!(stranger.ask(method, &url, &[&format!("Session: {session}")], "").status, 454, "{method}");
+    }
+    owner.packet();
+}
+
+#[test]
+fn a_player_pauses_and_goes_on() {
+    let server = watched();
+    let mut player = Client::connect(&server);
+    let url = url(&server, "front");
+    let session = format!("Session: {}", player.play(&url).headers["session"]);
+    player.packet();
+    assert_eq!(player.ask("PAUSE", &url, &[&session], "").status, 200);
+    // What was on its way has come by the time this is answered.
+    assert_eq!(player.ask("OPTIONS", &url, &[&session], "").status, 200);
+    let answer = player.ask("PLAY", &url, &[&session], "");
+    assert!(answer.status == 200 && answer.headers.contains_key("rtp-info"), "{answer:?}");
+    player.packet();
+    assert_eq!(player.ask("TEARDOWN", &url, &[&session], "").status, 200);
+    assert!(player.is_closed());
+}
+
+#[test]
+fn the_camera_stops_after_a_teardown_and_after_a_player_that_is_killed() {
+    let server = watched();
+    for transport in ["tcp", "udp"] {
+        let url = url(&server, "front");
+        let player = Running::start(
+            "ffmpeg",
+            &["-v", "error", "-rtsp_transport", transport, "-i", &url, "-f", "null", "-"],
+        );
+        server.await_state("front", "live", Duration::from_secs(20));
+        player.kill();
+        server.await_state("front", "idle", Duration::from_secs(20));
+    }
+    let mut player = Client::connect(&server);
+    let url = url(&server, "front");
+    let session = format!("Session: {}", player.play(&url).headers["session"]);
+    assert_eq!(player.ask("TEARDOWN", &url, &[&session], "").status, 200);
+    server.await_state("front", "idle", Duration::from_secs(20));
+}
+
+#[test]
+fn who_may_not_is_refused_and_learns_nothing() {
+    let server = Server::start(&format!(
+        "{ANYWHERE}[streams.front]\n{CAMERA}[streams.guest]\n\
+         [tokens.wall]\ntoken = \"token-of-the-wall-5f2a\"\nrights = {{ view = [\"front\"] }}\n\
+         [tokens.gate]\ntoken = \"token-of-the-gate-5f2a\"\nrights = {{ publish = [\"guest\"] }}\n"
+    ));
+    let describe = |path: &str| {
+        let mut client = Client::connect(&server);
+        client.ask("DESCRIBE", &url(&server, path), &[], "")
+    };
+    for path in ["front", "guest", "nowhere"] {
+        let answer = describe(path);
+        assert_eq!((answer.status, answer.headers.contains_key("www-authenticate")), (401, true), "{path}");
+    }
+    assert_eq!(describe("front?token=token-of-the-wall-5f2a").status, 200);
+    assert_eq!(describe("guest?token=token-of-the-wall-5f2a").status, 403);
+    assert_eq!(describe("nowhere?token=token-of-the-wall-5f2a").status, 403);
+    assert_eq!(describe("front?token=token-of-nobody-at-all").status, 401);
+    // A player that was let in once plays on without saying it again; ffmpeg puts the track behind the query.
+    let (errors, pictures, _) = play(&url(&server, "front?token=token-of-the-wall-5f2a"), "tcp", 10);
+    assert_eq!((errors.as_str(), pictures), ("", 10));
+    let _publisher = publish(&url(&server, "guest?token=token-of-the-gate-5f2a"), "tcp");
+    server_is_live(&server, "guest");
+}
+
+/// The API asks for credentials as well.
+fn server_is_live(server: &Server, name: &str) {
+    eventually("somebody publishes", || {
+        let log = server.log();
+        log.contains("a publisher begins").then_some(()).filter(|()| log.contains(name))
+    });
+}
+
+#[test]
+fn a_user_watches_with_name_and_password() {
+    let hash = {
+        let output = std::process::Command::new(program::firstlight())
+            .arg("hash-password")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .and_then(|mut child| {
+                use std::io::Write;
+                child.stdin.take().unwrap().write_all(b"a:long password\n")?;
+                child.wait_with_output()
+            });
+        String::from_utf8(output.unwrap().stdout).unwrap().trim().to_owned()
+    };
+    let server = Server::start(&format!(
+        "{ANYWHERE}[streams.front]\n{CAMERA}[users.anna]\npassword = \"{hash}\"\nrights = {{ view = [\"front\"] }}\n"
+    ));
+    let at = address(&server);
+    let (errors, pictures, _) = play(&format!("rtsp://anna:a%3Along%20password@{at}/front"), "tcp", 10);
+    assert_eq!((errors.as_str(), pictures), ("", 10));
+    let (errors, ..) = play(&format!("rtsp://anna:wrong@{at}/front"), "tcp", 10);
+    assert!(errors.contains("401"), "{errors}");
+}
+
+#[test]
+fn what_is_no_rtsp_is_refused_and_leaves_nothing_behind() {
+    let server = watched();
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = descriptors();
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"DESCRIBE rtsp://h/front RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 4000000000\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        &[b'x'; 20_000],
+    ] {
+        let mut client = Client::connect(&server);
+        client.send(bytes);
+        assert_eq!(client.answer().status, 400);
+        assert!(client.is_closed());
+    }
+    // A flood of packets for nobody is read and forgotten.
+    let mut flood = Client::connect(&server);
+    let packet = [&b"$\x00\x10\x00"[..], &[0; 4_096]].concat();
+    for _ in 0..2_000 {
+        flood.send(&packet);
+    }
+    assert_eq!(flood.ask("OPTIONS", "*", &[], "").status, 200);
+    drop(flood);
+    for _ in 0..300 {
+        let mut client = Client::connect(&server);
+        client.send(b"OPTIONS * RTSP/1.0\r\n");
+    }
+    eventually("every connection is forgotten", || (server.tasks("rtsp-connection") == 0).then_some(()));
+    eventually("every descriptor is given back", || (descriptors() <= before + 2).then_some(()));
+    assert!(server.resident() < 80 << 20, "{} bytes", server.resident());
+}
+
+#[test]
+fn a_publisher_that_says_nothing_is_given_up_and_a_second_one_is_refused() {
+    let server = waiting();
+    let url = url(&server, "guest");
+    let sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:streamid=0\r\n";
+    let prepare = || {
+        let mut client = Client::connect(&server);
+        assert_eq!(client.ask("ANNOUNCE", &url, &["Content-Type: application/sdp"], sdp).status, 200);
+        let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record";
+        assert_eq!(client.ask("SETUP", &format!("{url}/streamid=0"), &[transport], "").status, 200);
+        client
+    };
+    let (mut first, mut second) = (prepare(), prepare());
+    assert_eq!(first.ask("RECORD", &url, &[], "").status, 200);
+    let refused = second.ask("RECORD", &url, &[], "");
+    assert_eq!(refused.status, 409);
+    assert!(refused.body.contains("has a publisher already"), "{}", refused.body);
+    // Ten seconds without anything that could be played.
+    assert!(first.is_closed());
+    server.await_state("guest", "waiting", Duration::from_secs(20));
+    let unknown = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+    let mut third = Client::connect(&server);
+    assert_eq!(third.ask("ANNOUNCE", &url, &[], unknown).status, 200);
+    let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
+    assert_eq!(third.ask("SETUP", &url, &[transport], "").status, 200);
+    let refused = third.ask("RECORD", &url, &[], "");
+    assert_eq!((refused.status, refused.body.as_str()), (415, "video is not taken: VP8 (not known here)\n"));
+}
+
+/// A second server whose camera is the first one's stream.
+fn relay(camera: &Server, path: &str, transport: &str) -> Server {
+    let at = address(camera);
+    Server::start(&format!(
+        "{ANYWHERE}[streams.relay]\nlinger = \"500ms\"\n\
+         source = {{ rtsp = {{ url = \"rtsp://{at}/{path}\", transport = \"{transport}\" }} }}\n"
+    ))
+}
+
+#[test]
+fn a_camera_that_speaks_rtsp_is_watched_over_tcp_and_udp_and_left_alone_afterwards() {
+    let camera = watched();
+    for transport in ["tcp", "udp"] {
+        let server = relay(&camera, "front", transport);
+        let (errors, pictures, sounds) = play(&url(&server, "relay"), "tcp", 30);
+        assert_eq!(errors, "", "{transport}");
+        assert!(pictures == 30 && sounds > 30, "{transport}: {pictures} pictures, {sounds} sounds");
+        server.await_state("relay", "idle", Duration::from_secs(20));
+        camera.await_state("front", "idle", Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn a_camera_that_refuses_says_why_and_no_secret_is_shown() {
+    let camera = Server::start(&format!(
+        "{ANYWHERE}[streams.front]\n{CAMERA}[tokens.wall]\ntoken = \"token-of-the-wall-5f2a\"\nrights = {{ view = [\"front\"] }}\n"
+    ));
+    let at = address(&camera);
+    let server = Server::start(&format!(
+        "{ANYWHERE}[streams.relay]\nsource = \"rtsp://anna:hidden-secret@{at}/front?token=hidden-too\"\n"
+    ));
+    let _viewer = Running::start("ffmpeg", &["-v", "error", "-i", &url(&server, "relay"), "-f", "null", "-"]);
+    let reason = server.await_reason("relay");
+    assert!(reason.contains("DESCRIBE: the server answered 401"), "{reason}");
+    assert!(reason.starts_with(&format!("rtsp://{at}/front")), "{reason}");
+    let said = format!("{}{}", server.log(), server.stream("relay"));
+    assert!(!said.contains("hidden"), "{said}");
+}
