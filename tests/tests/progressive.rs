@@ -1,4 +1,4 @@
-//! `stream.mp4` and `stream.ts`, as ffmpeg and other programs read them.
+//! `stream.mp4`, `stream.ts` and `stream.flv`, as ffmpeg and other programs read them.
 
 #![allow(clippy::unwrap_used)] // a test may
 
@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use firstlight_e2e::camera::{Camera, Film};
+use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::{Server, Viewer, eventually, tool};
 
 const SOURCE: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }";
@@ -40,11 +42,11 @@ fn record(server: &Server, path: &str, seconds: &str) -> Vec<u8> {
 }
 
 #[test]
-fn ffmpeg_plays_both_from_a_late_start_with_picture_and_sound() {
+fn ffmpeg_plays_each_from_a_late_start_with_picture_and_sound() {
     let server = Server::with_source(SOURCE);
     let mut early = Viewer::open(&server, "/front/ws?format=fmp4");
     early.binaries(40);
-    for path in ["/front/stream.mp4", "/front/stream.ts"] {
+    for path in ["/front/stream.mp4", "/front/stream.ts", "/front/stream.flv"] {
         let seen = record(&server, path, "2");
         let decoded = tool::decode("matroska", &seen);
         assert_eq!(decoded.errors, "", "{path}");
@@ -75,6 +77,35 @@ fn the_body_is_the_web_sockets_packaging_made_once_for_both() {
     eventually("the viewer who left is not counted", || {
         (server.stream("front")["packagings"][0]["viewers"] == 1).then_some(())
     });
+}
+
+#[test]
+fn flv_goes_on_over_a_change_of_size_and_says_it() {
+    let server = Server::start("[streams.front]\n");
+    let sized = |size| Film::cut(&std::fs::read(clip::file(size, 3, PLAIN, true, "flv")).unwrap(), 4_000, 3);
+    let camera = Camera::upload(server.address(), "/front/publish", sized("320x240"));
+    server.await_state("front", "live", Duration::from_secs(20));
+    let (mut socket, head) = open(&server, "GET", "/front/stream.flv");
+    assert!(head.contains("content-type: video/x-flv\r\n"), "{head}");
+    let mut seen = vec![0; 13];
+    socket.read_exact(&mut seen).unwrap();
+    assert_eq!(seen, *b"FLV\x01\x05\0\0\0\x09\0\0\0\0");
+    let mut tag = || {
+        let mut header = [0; 11];
+        socket.read_exact(&mut header).unwrap();
+        let mut body = vec![0; u32::from_be_bytes([0, header[1], header[2], header[3]]) as usize + 4];
+        socket.read_exact(&mut body).unwrap();
+        (header[0], body)
+    };
+    let widths = |body: &[u8]| {
+        body.windows(5).position(|name| name == b"width").map(|at| body[at + 6..at + 14].to_vec())
+    };
+    let (kind, first) = tag();
+    assert_eq!((kind, widths(&first)), (18, Some(320_f64.to_be_bytes().to_vec())));
+    drop(camera);
+    let _other = Camera::upload(server.address(), "/front/publish", sized("640x480"));
+    let second = std::iter::repeat_with(tag).find(|(kind, _)| *kind == 18).unwrap().1;
+    assert_eq!(widths(&second), Some(640_f64.to_be_bytes().to_vec()));
 }
 
 #[test]

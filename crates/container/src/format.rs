@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::Grouping;
 use crate::annexb::AnnexbWriter;
 use crate::av::EnvelopeWriter;
+use crate::flv::{FileFraming, TagWriter};
 use crate::fmp4::{FragmentWriter, RobopipeWriter};
 use crate::mpegts::TransportStreamWriter;
 use crate::packager::Packager;
@@ -28,6 +29,8 @@ pub enum Format {
     Fmp4,
     /// MPEG transport stream: mpegts.js, ffmpeg.
     Mpegts,
+    /// The tags of FLV, behind a [`file_header`](crate::flv::file_header): mpegts.js, flv.js, ffmpeg.
+    Flv,
     /// Our own framing for WebCodecs.
     Webcodecs,
     /// Movie fragments as Robopipe's players expect them, at this frame rate. Not chosen by name.
@@ -69,12 +72,12 @@ pub enum Ending {
 
 /// No such format.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown format {0:?}: expected annexb, av, fmp4, mpegts or webcodecs")]
+#[error("unknown format {0:?}: expected annexb, av, fmp4, mpegts, flv or webcodecs")]
 pub struct UnknownFormat(String);
 
 impl Format {
     /// Every format that a user may choose by name.
-    pub const ALL: &[Self] = &[Self::Annexb, Self::Av, Self::Fmp4, Self::Mpegts, Self::Webcodecs];
+    pub const ALL: &[Self] = &[Self::Annexb, Self::Av, Self::Fmp4, Self::Mpegts, Self::Flv, Self::Webcodecs];
 
     /// As users write it.
     pub const fn name(self) -> &'static str {
@@ -83,6 +86,7 @@ impl Format {
             Self::Av => "av",
             Self::Fmp4 => "fmp4",
             Self::Mpegts => "mpegts",
+            Self::Flv => "flv",
             Self::Webcodecs => "webcodecs",
             Self::Robopipe { .. } => "robopipe",
         }
@@ -91,7 +95,7 @@ impl Format {
     /// Whether it has a place for pictures that are shown in another order than they are decoded (B-frames).
     pub const fn carries_reordering(self) -> bool {
         match self {
-            Self::Fmp4 | Self::Mpegts | Self::Webcodecs => true,
+            Self::Fmp4 | Self::Mpegts | Self::Flv | Self::Webcodecs => true,
             Self::Annexb | Self::Av | Self::Robopipe { .. } => false,
         }
     }
@@ -105,6 +109,7 @@ impl Format {
             Self::Av => Box::new(Packager::new(EnvelopeWriter::new(options.ending), options)),
             Self::Fmp4 => Box::new(Packager::new(FragmentWriter::default(), options)),
             Self::Mpegts => Box::new(Packager::new(TransportStreamWriter::default(), options)),
+            Self::Flv => Box::new(Packager::new(TagWriter::new(FileFraming), options)),
             Self::Webcodecs => Box::new(Packager::new(WebcodecsWriter::default(), options)),
             Self::Robopipe { frame_rate } => {
                 Box::new(Packager::new(RobopipeWriter::new(frame_rate), &single))
@@ -156,7 +161,7 @@ mod tests {
         let error = "robopipe".parse::<Format>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown format \"robopipe\": expected annexb, av, fmp4, mpegts or webcodecs"
+            "unknown format \"robopipe\": expected annexb, av, fmp4, mpegts, flv or webcodecs"
         );
     }
 

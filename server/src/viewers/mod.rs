@@ -7,6 +7,7 @@
 //! Not here: formats (`container`), handshakes, who may watch (`supervise::audience`).
 
 mod dialogue;
+mod flv;
 mod framing;
 mod group;
 mod line;
@@ -22,6 +23,7 @@ use media::Muxer;
 use tokio_util::sync::CancellationToken;
 
 pub use self::dialogue::{Dialogue, End, Silent, Tick};
+use self::flv::FlvDialogue;
 pub use self::framing::Framing;
 use self::group::Groups;
 pub use self::session::Manners;
@@ -90,14 +92,13 @@ impl Viewers {
         let unordered = (!carries_reordering).then_some(name);
         let timings = admission.timings();
         let group = self.groups.find(key, unordered, &manners, &subscription, timings, &self.tasks);
-        session::run(
-            connection,
-            subscription,
-            group,
-            manners,
-            Box::new(dialogue),
-            admission,
-            self.stop.clone(),
-        )
+        let dialogue: Box<dyn Dialogue> = match name {
+            FLV => Box::new(FlvDialogue::new(dialogue, manners.framing)),
+            _ => Box::new(dialogue),
+        };
+        session::run(connection, subscription, group, manners, dialogue, admission, self.stop.clone())
     }
 }
+
+/// The one format whose beginning is not its init segment.
+const FLV: &str = Format::Flv.name();

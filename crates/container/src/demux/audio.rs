@@ -94,7 +94,7 @@ impl AdtsUnits {
 }
 
 /// The stamp, or what follows from the frames before if that is nearly the same.
-fn follow(next: Option<MediaTime>, stamp: MediaTime) -> MediaTime {
+pub(super) fn follow(next: Option<MediaTime>, stamp: MediaTime) -> MediaTime {
     match next.map(|next| next.rescale(stamp.timescale())) {
         Some(next) => {
             let off = stamp.saturating_sub(next).ticks().unsigned_abs();

@@ -52,6 +52,14 @@ pub enum DemuxError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The framing of an FLV input is broken.
+    #[error("broken flv at byte {offset}: {problem}")]
+    Flv {
+        /// Byte position from the start of the input.
+        offset: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A message of units, or their configuration, is not as it should be.
     #[error("broken message at byte {position}: {problem}")]
     Message {

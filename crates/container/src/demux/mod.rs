@@ -1,8 +1,8 @@
 //! Bytes from pipes, sockets and files to access units.
 //!
-//! One face, [`Demuxer`], for everything a byte stream can be: MPEG-TS, MP4, a raw H.264 byte stream or ADTS, told apart
+//! One face, [`Demuxer`], for everything a byte stream can be: MPEG-TS, MP4, FLV, a raw H.264 byte stream or ADTS, told apart
 //! by [`probe`](mod@probe) or stated. Files that have an index are read through [`Mp4Index`], units in messages
-//! through [`UnitsDemuxer`].
+//! through [`UnitsDemuxer`], the messages of RTMP through [`TagsDemuxer`].
 //!
 //! Invariants: any chunking of the same bytes gives the same units; memory is bounded whatever comes; times are the
 //! container's own (video in 90 kHz, sound in its sample rate), and placing them on a stream's timeline is the hub's
@@ -15,6 +15,7 @@ mod annexb;
 mod audio;
 mod collector;
 mod error;
+mod flv;
 mod mp4;
 mod mpegts;
 pub mod probe;
@@ -33,11 +34,13 @@ use media::{AccessUnit, Track, Wallclock};
 use self::adts::AdtsDemuxer;
 use self::annexb::AnnexbDemuxer;
 use self::collector::Collector;
+use self::flv::FlvDemuxer;
 use self::mp4::Mp4Demuxer;
 use self::mpegts::MpegtsDemuxer;
 use self::probe::Probe;
 
 pub use self::error::{DemuxError, FourCc};
+pub use self::flv::TagsDemuxer;
 pub use self::mp4::{BoxHeader, IndexedSample, Mp4Index, Mp4Reader};
 pub use self::units::{ConfiguredTrack, UnitsDemuxer};
 
@@ -48,6 +51,8 @@ pub enum InputFormat {
     MpegTs,
     /// MP4: movie fragments, or a file with its index in front.
     Mp4,
+    /// FLV.
+    Flv,
     /// A raw H.264 byte stream.
     AnnexB,
     /// AAC with ADTS headers, nothing else.
@@ -56,13 +61,14 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::MpegTs, Self::Mp4, Self::AnnexB, Self::Adts];
+    pub const ALL: [Self; 5] = [Self::MpegTs, Self::Mp4, Self::Flv, Self::AnnexB, Self::Adts];
 
     /// The name users write.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MpegTs => "mpegts",
             Self::Mp4 => "mp4",
+            Self::Flv => "flv",
             Self::AnnexB => "annexb",
             Self::Adts => "adts",
         }
@@ -116,6 +122,7 @@ enum Input {
     Stated(InputFormat),
     MpegTs(MpegtsDemuxer),
     Mp4(Mp4Demuxer),
+    Flv(FlvDemuxer),
     AnnexB(AnnexbDemuxer),
     Adts(AdtsDemuxer),
     Failed,
@@ -177,7 +184,12 @@ impl Demuxer {
         match &mut self.input {
             Input::MpegTs(input) => input.idle(collector),
             Input::AnnexB(input) => input.idle(collector),
-            Input::Unknown(_) | Input::Stated(_) | Input::Mp4(_) | Input::Adts(_) | Input::Failed => {}
+            Input::Unknown(_)
+            | Input::Stated(_)
+            | Input::Mp4(_)
+            | Input::Flv(_)
+            | Input::Adts(_)
+            | Input::Failed => {}
         }
         collector.release(out);
         if looked.is_err() {
@@ -211,6 +223,7 @@ impl Demuxer {
             Input::Stated(format) => Some(*format),
             Input::MpegTs(_) => Some(InputFormat::MpegTs),
             Input::Mp4(_) => Some(InputFormat::Mp4),
+            Input::Flv(_) => Some(InputFormat::Flv),
             Input::AnnexB(_) => Some(InputFormat::AnnexB),
             Input::Adts(_) => Some(InputFormat::Adts),
         }
@@ -242,6 +255,7 @@ impl Input {
             }
             Self::MpegTs(input) => input.push(bytes, collector),
             Self::Mp4(input) => return input.push(bytes, collector),
+            Self::Flv(input) => return input.push(bytes, collector),
             Self::AnnexB(input) => input.push(bytes, collector),
             Self::Adts(input) => input.push(bytes, collector),
             Self::Failed => return Err(DemuxError::Failed),
@@ -260,6 +274,7 @@ impl Input {
         match &mut self {
             Self::MpegTs(input) => input.finish(collector),
             Self::Mp4(input) => input.finish(collector),
+            Self::Flv(input) => input.finish(collector),
             Self::AnnexB(input) => input.finish(collector),
             // A frame that is not complete never will be.
             Self::Adts(_) | Self::Unknown(_) | Self::Stated(_) | Self::Failed => {}
@@ -287,6 +302,7 @@ impl Input {
         match format {
             InputFormat::MpegTs => Self::MpegTs(MpegtsDemuxer::new()),
             InputFormat::Mp4 => Self::Mp4(Mp4Demuxer::new()),
+            InputFormat::Flv => Self::Flv(FlvDemuxer::new()),
             InputFormat::AnnexB => Self::AnnexB(AnnexbDemuxer::new(collector)),
             InputFormat::Adts => Self::Adts(AdtsDemuxer::new(collector)),
         }

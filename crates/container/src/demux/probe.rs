@@ -1,7 +1,7 @@
 //! What kind of bytes an input is, told from the first of them.
 //!
 //! A pipe says nothing about itself, and the commands users write into a configuration produce all of these. The
-//! strictest signs are tried first: MPEG-TS (three sync bytes in step), MP4 (a box type), ADTS (two headers in step), and
+//! strictest signs are tried first: MPEG-TS (three sync bytes in step), MP4 (a box type), FLV (its name), ADTS (two headers in step), and
 //! last Annex B, whose start code is found inside others too.
 
 use codec::h264::annexb;
@@ -47,6 +47,9 @@ fn recognise(bytes: &[u8], complete: bool) -> Option<InputFormat> {
     }
     if is_mp4(bytes) {
         return Some(InputFormat::Mp4);
+    }
+    if bytes.starts_with(b"FLV\x01") {
+        return Some(InputFormat::Flv);
     }
     if starts_with_nal(bytes) {
         return Some(InputFormat::AnnexB);
@@ -127,8 +130,7 @@ const MAX_LEADING_ZEROS: usize = 64;
 const SHOWN: usize = 16;
 const MP4_FIRST: [&[u8; 4]; 10] =
     [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"wide", b"mdat", b"emsg"];
-const SIGHTS: [(&[u8], &str); 12] = [
-    (b"FLV\x01", "FLV"),
+const SIGHTS: [(&[u8], &str); 11] = [
     (b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"OggS", "Ogg"),
@@ -158,6 +160,7 @@ mod tests {
         assert_eq!(found(&[0, 0, 0, 1, 0x67, 0x42]), Some(InputFormat::AnnexB));
         assert_eq!(found(&[0, 0, 1, 0x09, 0x10]), Some(InputFormat::AnnexB));
         assert_eq!(found(b"\0\0\0\x1cftypiso5"), Some(InputFormat::Mp4));
+        assert_eq!(found(b"FLV\x01\x05"), Some(InputFormat::Flv));
         let mut packets = [0u8; 376 + 1];
         packets[0] = 0x47;
         packets[188] = 0x47;

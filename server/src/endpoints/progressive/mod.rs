@@ -1,9 +1,9 @@
-//! Every stream as an endless file: `/{stream}/stream.mp4` and `/{stream}/stream.ts`.
+//! Every stream as an endless file: `/{stream}/stream.mp4`, `stream.ts` and `stream.flv` (HTTP-FLV).
 //!
-//! The same packagings as the WebSocket's `fmp4` and `mpegts`, so made once for both, without the messages around them. The
+//! The same packagings as the WebSocket's `fmp4`, `mpegts` and `flv`, so made once for both, without the messages around them. The
 //! connection is taken over behind the answer's head and served like a WebSocket's, in a group: nothing is queued, and a slow viewer skips.
 //!
-//! An MP4 file has one `moov`, so a change of parameters ends `stream.mp4`; players come again. A transport stream goes on.
+//! An MP4 file has one `moov`, so a change of parameters ends `stream.mp4`; players come again. A transport stream and FLV go on.
 
 mod query;
 
@@ -47,8 +47,11 @@ impl Default for Settings {
 }
 
 /// Address, format, and what the body is.
-const FILES: [(&str, Format, &str); 2] =
-    [("stream.mp4", Format::Fmp4, "video/mp4"), ("stream.ts", Format::Mpegts, "video/mp2t")];
+const FILES: [(&str, Format, &str); 3] = [
+    ("stream.mp4", Format::Fmp4, "video/mp4"),
+    ("stream.ts", Format::Mpegts, "video/mp2t"),
+    ("stream.flv", Format::Flv, "video/x-flv"),
+];
 
 impl Endpoint for Progressive {
     fn name(&self) -> &'static str {
@@ -97,9 +100,15 @@ impl Files {
             Ok(options) => options,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
-        let head = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "no-store")];
+        // A page of another server that may connect may read it as well: mpegts.js fetches.
+        let head = || {
+            let kind = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "no-store")];
+            let mut response = kind.into_response();
+            self.context.origins.share(request.headers(), response.headers_mut());
+            response
+        };
         if request.method() == Method::HEAD {
-            return head.into_response();
+            return head();
         }
         let kind = format!("{} (HTTP)", format.key(&options));
         let admission = match self.context.audience.admit(camera, kind, request.extensions()) {
@@ -107,7 +116,7 @@ impl Files {
             Err(refusal) => return refusal.into_response(),
         };
         let manners = Manners {
-            framing: Framing::File,
+            framing: if format == Format::Flv { Framing::Stream } else { Framing::File },
             init_pause: Duration::ZERO,
             cushion: None,
             send_timeout: self.settings.send_timeout.0,
@@ -121,7 +130,7 @@ impl Files {
             drop(stream);
             tasks.spawn("http-viewer", session);
         });
-        let mut response = head.into_response();
+        let mut response = head();
         response.extensions_mut().insert(takeover);
         response
     }

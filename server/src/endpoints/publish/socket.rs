@@ -82,8 +82,8 @@ fn form(query: &str) -> Result<Form, String> {
 
 /// Where what comes goes.
 enum Input {
-    Bytes(Feed),
-    Units(Units),
+    Bytes(Box<Feed>),
+    Units(Box<Units>),
 }
 
 /// Why a session ended.
@@ -143,8 +143,8 @@ async fn session(
         }
     };
     let input = match form {
-        Form::Bytes(format) => Input::Bytes(Feed::new(publisher, Some(format))),
-        Form::Units => Input::Units(Units::new(publisher)),
+        Form::Bytes(format) => Input::Bytes(Box::new(Feed::new(publisher, Some(format)))),
+        Form::Units => Input::Units(Box::new(Units::new(publisher))),
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

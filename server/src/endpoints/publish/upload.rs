@@ -147,12 +147,13 @@ fn stated(uri: &Uri, headers: &HeaderMap) -> Result<Option<InputFormat>, (Status
         // What programs say that do not know better, curl among them.
         "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(None),
         "video/mp2t" | "video/mpeg" | "video/mpegts" => Ok(Some(InputFormat::MpegTs)),
+        "video/x-flv" | "video/flv" => Ok(Some(InputFormat::Flv)),
         "video/mp4" | "audio/mp4" | "application/mp4" => Ok(Some(InputFormat::Mp4)),
         "video/h264" | "video/x-h264" | "video/avc" => Ok(Some(InputFormat::AnnexB)),
         "audio/aac" | "audio/aacp" | "audio/x-aac" => Ok(Some(InputFormat::Adts)),
         _ => unsupported(format!(
             "a body of {essence} cannot be published; MPEG-TS (video/mp2t), MP4 in fragments (video/mp4), \
-             H.264 (video/h264) and AAC in ADTS (audio/aac) can"
+             FLV (video/x-flv), H.264 (video/h264) and AAC in ADTS (audio/aac) can"
         )),
     }
 }

@@ -1,6 +1,7 @@
 //! Real streams, made by ffmpeg when the tests run, through the public face.
 
 mod damage;
+mod flv;
 mod mp4;
 mod mpegts;
 mod raw;

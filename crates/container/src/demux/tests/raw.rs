@@ -47,8 +47,8 @@ fn formats_are_written_as_they_are_read() {
         assert_eq!(format.name().parse(), Ok(format));
     }
     assert_eq!(
-        "flv".parse::<InputFormat>().unwrap_err(),
-        "unknown input format \"flv\", expected one of mpegts, mp4, annexb, adts"
+        "mkv".parse::<InputFormat>().unwrap_err(),
+        "unknown input format \"mkv\", expected one of mpegts, mp4, flv, annexb, adts"
     );
 }
 
