@@ -12,6 +12,7 @@ pub mod parts;
 pub mod program;
 pub mod prometheus;
 pub mod random;
+pub mod rtmp;
 pub mod rtsp;
 pub mod server;
 pub mod tls;

@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use firstlight_e2e::byte_stream::nal_types;
 use firstlight_e2e::camera::{Camera, Film, free_port};
 use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::parts::Parts;
+use firstlight_e2e::rtmp::Program;
 use firstlight_e2e::units::{byte_stream, units};
 use firstlight_e2e::{Server, Viewer, rtsp, tool};
 use serde_json::Value;
@@ -55,6 +57,8 @@ const OUTPUTS: &[Output] = &[
         judge("h264", &pictures.concat(), PICTURES);
     }),
     ("WebSocket mpegts", |server| judge("mpegts", &socket(server, "mpegts", MESSAGES).concat(), PICTURES)),
+    // Without sound: one of the inputs has Opus, which ffmpeg 5.1 does not know in FLV.
+    ("WebSocket flv", |server| judge("flv", &socket(server, "flv&audio=0", PICTURES + 2).concat(), PICTURES)),
     ("WebSocket webcodecs", |server| {
         let mut viewer = Viewer::open(server, "/front/ws?format=webcodecs");
         let configuration = viewer.control("configuration");
@@ -64,6 +68,8 @@ const OUTPUTS: &[Output] = &[
     }),
     ("stream.mp4", |server| play(server, "/front/stream.mp4")),
     ("stream.ts", |server| play(server, "/front/stream.ts")),
+    ("stream.flv", |server| play(server, "/front/stream.flv")),
+    ("RTMP", |server| decode_some(&["-i", &format!("rtmp://{}/front", rtmp_of(server))])),
     ("HLS", |server| play(server, "/front/index.m3u8")),
     ("RTSP over TCP", |server| play_rtsp(server, "tcp")),
     ("RTSP over UDP", |server| play_rtsp(server, "udp")),
@@ -92,6 +98,8 @@ fn inputs() -> Vec<Input> {
     let mp4 = |size| {
         Film::cut(&std::fs::read(clip::file("320x240", 20, &fragments, true, "mp4")).unwrap(), size, 20)
     };
+    let flv =
+        |size| Film::cut(&std::fs::read(clip::file("320x240", 20, PLAIN, true, "flv")).unwrap(), size, 20);
     let h264 = || Film::h264(&clip::h264("320x240", 20, PLAIN));
     let file = clip::file("320x240", 20, PLAIN, true, "mp4");
     let pattern = "source = { test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }\n";
@@ -146,7 +154,17 @@ fn inputs() -> Vec<Input> {
         },
         published("HTTP MPEG-TS", "/front/publish", ts(1_316)),
         published("HTTP MP4", "/front/publish", mp4(1_001)),
+        published("HTTP FLV", "/front/publish", flv(1_003)),
         published("HTTP H.264", "/front/publish", h264()),
+        Input {
+            name: "RTMP in",
+            config: String::new(),
+            sender: Some(Box::new(move |server: &Server| {
+                let file = clip::file("320x240", 20, PLAIN, true, "flv");
+                let url = format!("rtmp://{}/front", rtmp_of(server));
+                Box::new(Program::ffmpeg_publishes(file.to_str().unwrap(), &url))
+            })),
+        },
         told("WebSocket mp4 in", "/front/ws?publish=mp4", mp4(1_001)),
         told("WebSocket mpegts in", "/front/ws?publish=mpegts", ts(1_316)),
         told("WebSocket annexb in", "/front/ws?publish=annexb", h264()),
@@ -189,7 +207,12 @@ fn every_way_in_can_be_read_by_every_way_out() {
 
 /// All outputs of one input, at once; gives what failed.
 fn row(input: Input) -> Vec<String> {
-    let server = Server::start(&format!("{}[streams.front]\n{}", rtsp::ANYWHERE, input.config));
+    let server = Server::start(&format!(
+        "{}[rtmp]\nlisten = \"{}\"\n[streams.front]\n{}",
+        rtsp::ANYWHERE,
+        free_port(),
+        input.config
+    ));
     // Sources start for a viewer; one that listens has to listen before somebody sends.
     let anchor = Viewer::open(&server, "/front/ws?format=webcodecs").watch();
     let _sender = input.sender.map(|start| start(&server));
@@ -210,6 +233,13 @@ fn row(input: Input) -> Vec<String> {
     });
     anchor.stop();
     failures
+}
+
+/// Where it speaks RTMP.
+fn rtmp_of(server: &Server) -> SocketAddr {
+    let config = std::fs::read_to_string(server.directory().join("firstlight.toml")).unwrap();
+    let (_, rest) = config.split_once("[rtmp]\nlisten = \"").unwrap();
+    rest.split('"').next().unwrap().parse().unwrap()
 }
 
 fn socket(server: &Server, format: &str, messages: usize) -> Vec<Vec<u8>> {

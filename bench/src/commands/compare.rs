@@ -1,5 +1,5 @@
 //! Server CPU ÷ floor CPU, in turns, for both ways of sending: every unit by itself (F1), and sound riding in the next
-//! picture's message (F2), on a WebSocket and as a bare HTTP body; and low-latency HLS, whose floor is a megabyte of F1.
+//! picture's message (F2), on a WebSocket, as a bare HTTP body, and by RTMP; and low-latency HLS, whose floor is a megabyte of F1.
 
 use serde_json::json;
 
@@ -7,7 +7,11 @@ use crate::error::BenchError;
 use crate::lab::{Lab, Running, Window};
 use crate::load::{FormatKind, Group, Target};
 use crate::outcome::{Outcome, median, short};
+use crate::process;
 use crate::schedule::Mode;
+
+/// The stream by RTMP.
+const RTMP: &str = "/bench";
 
 /// One window of a server or a floor.
 struct Turn {
@@ -23,11 +27,16 @@ pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
         ("WS fMP4, every unit at once", "F1", Mode::F1, "/bench/ws?format=fmp4&group_ms=0", 1.2);
     let riding = ("WS fMP4, default", "F2", Mode::F2, "/bench/ws?format=fmp4", 1.3);
     let progressive = ("progressive MP4", "F2", Mode::F2, "/bench/stream.mp4", 1.3);
-    for (what, floor_name, mode, path, limit) in [each_by_itself, riding, progressive] {
+    let flv = ("HTTP-FLV", "F2", Mode::F2, "/bench/stream.flv", 1.3);
+    let rtmp = ("RTMP", "F2", Mode::F2, RTMP, 1.3);
+    for (what, floor_name, mode, path, limit) in [each_by_itself, riding, progressive, flv, rtmp] {
         let (mut server, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..lab.repeats() {
-            let running = lab.server_with_clip()?;
-            let target = if path.contains("/ws") {
+            let rtmp = process::free_port()?;
+            let running = lab.server_with_clip_and(&format!("[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n"))?;
+            let target = if path == RTMP {
+                Target::parse(&format!("rtmp://127.0.0.1:{rtmp}{path}"))?
+            } else if path.contains("/ws") {
                 running.socket(path)?
             } else {
                 Target::parse(&running.page(path))?

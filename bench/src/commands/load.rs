@@ -15,7 +15,7 @@ use crate::process;
 /// Options of `bench load`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadOptions {
-    /// ws:// or http://
+    /// ws://, http:// or rtmp://
     url: String,
     /// Viewers that read at once
     #[arg(long, short = 'n', default_value_t = 1)]

@@ -8,6 +8,7 @@ mod group;
 mod hls;
 mod http;
 mod protocol;
+mod rtmp;
 mod seen;
 mod target;
 mod viewer;

@@ -7,6 +7,7 @@
 use super::format::{Format, FormatKind};
 use super::hls::Hls;
 use super::http::Http;
+use super::rtmp::Rtmp;
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
 use super::websocket::WebSocket;
@@ -49,6 +50,7 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
         Scheme::WebSocket => Box::new(WebSocket::new(target, format)),
         Scheme::Http if target.path.ends_with(".m3u8") => Box::new(Hls::new(target)),
         Scheme::Http => Box::new(Http::new(target, format)),
+        Scheme::Rtmp => Box::new(Rtmp::new(target)),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Where a viewer connects: a `ws://` or `http://` URL, split and resolved once for all viewers.
+//! Where a viewer connects: a `ws://`, `http://` or `rtmp://` URL, split and resolved once for all viewers.
 //!
-//! Other schemes (RTSP, RTMP, WHEP) join here with a protocol file of their own.
+//! Other schemes (RTSP, WHEP) join here with a protocol file of their own.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -11,6 +11,7 @@ use crate::error::{BenchError, Context};
 pub(crate) enum Scheme {
     WebSocket,
     Http,
+    Rtmp,
 }
 
 /// A resolved URL.
@@ -31,14 +32,16 @@ impl Target {
         let scheme = match scheme {
             "ws" => Scheme::WebSocket,
             "http" => Scheme::Http,
-            _ => return Err(fail("only ws:// and http:// are spoken")),
+            "rtmp" => Scheme::Rtmp,
+            _ => return Err(fail("only ws://, http:// and rtmp:// are spoken")),
         };
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, "/"),
         };
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        let default = if scheme == Scheme::Rtmp { 1935 } else { 80 };
+        let with_port = if has_port { authority.to_owned() } else { format!("{authority}:{default}") };
         let address = with_port
             .to_socket_addrs()
             .context(format!("resolving {authority}"))?

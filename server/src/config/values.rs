@@ -159,6 +159,27 @@ impl std::str::FromStr for ListenAddress {
     }
 }
 
+/// One address to listen on, or a list of them, which may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddresses(pub Vec<ListenAddress>);
+
+impl<'de> Deserialize<'de> for ListenAddresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "an address to listen on, as in \":1935\", or a list of them")]
+        enum Written {
+            One(String),
+            Many(Vec<String>),
+        }
+        let texts = match Written::deserialize(deserializer)? {
+            Written::One(text) => vec![text],
+            Written::Many(texts) => texts,
+        };
+        let addresses = texts.iter().map(|text| text.parse());
+        addresses.collect::<Result<_, _>>().map(Self).map_err(D::Error::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for ListenAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)

@@ -11,6 +11,7 @@ pub mod pages;
 pub mod progressive;
 pub mod publish;
 pub mod robopipe;
+pub mod rtmp;
 pub mod rtsp;
 pub mod snapshot;
 pub mod tcp;
@@ -35,6 +36,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &hls::Hls,
     &mjpeg::Mjpeg,
     &publish::Publish,
+    &rtmp::Rtmp,
     &rtsp::Rtsp,
     &pages::Pages,
 ];

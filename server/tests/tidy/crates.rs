@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hls", &["media"]),
     ("rtp", &["media", "codec"]),
     ("rtsp", &["media", "codec", "rtp"]),
+    ("rtmp", &["media", "codec", "container"]),
 ];
 
 /// Crates with C code behind them. Their lints are their own, since only so can one file allow what the workspace

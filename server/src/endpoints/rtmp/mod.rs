@@ -1,0 +1,159 @@
+//! RTMP: players and publishers at `rtmp://host/{stream}` (see `docs/ref/endpoints/rtmp.md`).
+//!
+//! Maps what a peer asks for onto a stream (`names`), a publisher onto its seat (`publisher`), and a player onto a packaging of messages that
+//! all players share (`player`). The protocol is the crate `rtmp`'s, sending is `viewers`'.
+
+mod connection;
+mod names;
+mod player;
+mod publisher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use futures_core::future::BoxFuture;
+use hub::LagPolicy;
+use rtmp::Secrets;
+use serde::Deserialize;
+
+use crate::config::file::Section;
+use crate::config::values::{ListenAddresses, Span};
+use crate::endpoint::{Context, Endpoint, Listen, Parts, Serve};
+use crate::error::ConfigError;
+use crate::net::connections::Permit;
+use crate::net::peer::Peer;
+use crate::net::transport::Transport;
+use crate::supervise::accept::Protocol;
+use crate::viewers::Viewers;
+
+/// The RTMP endpoint.
+#[derive(Debug)]
+pub struct Rtmp;
+
+/// `[rtmp]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// Where it is listened; nowhere with an empty list.
+    listen: Option<ListenAddresses>,
+    /// And where with TLS (RTMPS).
+    listen_tls: ListenAddresses,
+    /// A write without progress for this long ends a player's session.
+    send_timeout: Span,
+    /// A player further behind skips to a newer random access point, if there is one.
+    max_lag: Span,
+}
+
+/// The port of RTMP, for this machine alone.
+const DEFAULT_LISTEN: &str = "127.0.0.1:1935";
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            listen_tls: ListenAddresses(Vec::new()),
+            send_timeout: Span(Duration::from_secs(10)),
+            max_lag: Span(LagPolicy::default().max_lag),
+        }
+    }
+}
+
+impl Endpoint for Rtmp {
+    fn name(&self) -> &'static str {
+        "rtmp"
+    }
+
+    fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
+        let _: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
+        Ok(Box::new(|_| Parts::default()))
+    }
+
+    fn listen(&self, section: Option<Section<'_>>) -> Result<Vec<Listen>, ConfigError> {
+        let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
+        let is_default = settings.listen.is_none();
+        let addresses = match &settings.listen {
+            Some(addresses) => addresses.0.clone(),
+            None => vec![DEFAULT_LISTEN.parse().expect("the default address is one")],
+        };
+        let listen = |address, tls: bool| {
+            let settings = settings.clone();
+            let protocol =
+                move |context: &Context| -> Arc<dyn Protocol> { Arc::new(Service::new(settings, context)) };
+            let is_default = is_default && !tls;
+            Listen { name: "RTMP", address, tls, is_default, protocol: Box::new(protocol) }
+        };
+        let plain = addresses.into_iter().map(|address| listen(address, false));
+        Ok(plain.chain(settings.listen_tls.0.iter().map(|address| listen(address.clone(), true))).collect())
+    }
+}
+
+/// What is spoken on a listening address.
+#[derive(Debug)]
+struct Service {
+    shared: Arc<Shared>,
+}
+
+/// What every connection works with.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    context: Context,
+    viewers: Viewers,
+}
+
+impl Service {
+    fn new(settings: Settings, context: &Context) -> Self {
+        let viewers = Viewers::new(context.tasks.clone(), context.stop.clone());
+        Self { shared: Arc::new(Shared { settings, context: context.clone(), viewers }) }
+    }
+}
+
+impl Protocol for Service {
+    fn task(&self) -> &'static str {
+        "rtmp-connection"
+    }
+
+    fn serve(&self, io: Transport, peer: Peer, permit: Permit) -> BoxFuture<'static, ()> {
+        Box::pin(connection::serve(Arc::clone(&self.shared), io, peer, permit))
+    }
+}
+
+/// What a handshake needs.
+fn secrets() -> Secrets {
+    fn sign(key: &[u8], message: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+        tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+    let mut seed = [0; 32];
+    // Without randomness the bytes are the same each time, which harms nobody: nothing rests on them.
+    let _ = SystemRandom::new().fill(&mut seed);
+    Secrets { hmac: sign, seed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Text;
+
+    fn listen(toml: &str) -> Result<Vec<(String, bool)>, String> {
+        let text = Text { origin: "test".to_owned(), toml: toml.to_owned() };
+        let section =
+            text.sections().map_err(|e| e.to_string())?.into_iter().next().map(|(_, section)| section);
+        let listens = Rtmp.listen(section).map_err(|e| e.to_string())?;
+        Ok(listens.iter().map(|listen| (listen.address.0[0].to_string(), listen.is_default)).collect())
+    }
+
+    #[test]
+    fn it_listens_where_it_is_told_and_else_for_this_machine() {
+        let one = |address: &str, default| Ok(vec![(address.to_owned(), default)]);
+        assert_eq!(listen(""), one("127.0.0.1:1935", true));
+        assert_eq!(listen("[rtmp]\nlisten = \":1935\""), one("[::]:1935", false));
+        assert_eq!(listen("[rtmp]\nlisten = [\"127.0.0.1:19350\"]"), one("127.0.0.1:19350", false));
+        assert_eq!(listen("[rtmp]\nlisten = []"), Ok(Vec::new()));
+        let secured = listen("[rtmp]\nlisten_tls = \":1936\"").unwrap();
+        assert_eq!(secured, [("127.0.0.1:1935".to_owned(), true), ("[::]:1936".to_owned(), false)]);
+        assert!(listen("[rtmp]\nport = 1935").unwrap_err().contains("port"));
+    }
+}

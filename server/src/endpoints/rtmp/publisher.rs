@@ -1,0 +1,149 @@
+//! A peer that publishes: its tags into the stream, until either side ends it.
+//!
+//! Silence is counted in units, not in bytes: somebody who sends what nothing can be made of holds the seat no longer than somebody who
+//! sends nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::Extensions;
+use container::demux::TagsDemuxer;
+use container::flv::TagKind;
+use hub::Publisher;
+use media::AccessUnit;
+use rtmp::{Refusal, ServerEvent};
+use tokio::io::AsyncReadExt;
+use tracing::warn;
+
+use super::Shared;
+use super::connection::{Connection, End, READ};
+use crate::error::SourceError;
+use crate::ingest::SILENCE;
+use crate::net::rate_limit::RateLimit;
+use crate::supervise::cameras::Camera;
+use crate::supervise::seat::Seat;
+use crate::telemetry::Throttle;
+
+/// Publishes until either side ends it.
+pub(super) async fn run(
+    shared: &Shared,
+    connection: &mut Connection,
+    camera: &Arc<Camera>,
+    extensions: &Extensions,
+) -> End {
+    let (publisher, seat) = match Seat::take(camera, "RTMP", extensions) {
+        Ok(taken) => taken,
+        Err(refused) => return End::Refused(Refusal::Failed, refused.to_string()),
+    };
+    let mut feed = Feed::new(publisher);
+    connection.server.accept();
+    let rate = RateLimit::new(shared.context.limits.now().publish_rate, Instant::now());
+    let end = tokio::select! {
+        end = pump(connection, &mut feed, rate) => end,
+        () = seat.door().cancelled() => {
+            let words = if seat.is_replaced() { "another publisher took over" } else { "closed by the operator" };
+            End::Refused(Refusal::Failed, words.to_owned())
+        }
+        () = camera.stop().cancelled() => {
+            let ends = shared.context.stop.is_cancelled();
+            let words = if ends { "the server ends" } else { "the stream was removed" };
+            End::Refused(Refusal::Failed, words.to_owned())
+        }
+    };
+    drop(feed); // the stream is free before the seat is
+    seat.end(match &end {
+        End::Refused(_, words) | End::Gone(words) => words,
+        End::Done => "its publisher ended it",
+    });
+    end
+}
+
+async fn pump(connection: &mut Connection, feed: &mut Feed, mut rate: RateLimit) -> End {
+    let mut buffer = vec![0; READ];
+    let mut wait = Duration::ZERO;
+    loop {
+        if let Err(end) = connection.flush().await {
+            return end;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait), if !wait.is_zero() => wait = Duration::ZERO,
+            read = connection.io.read(&mut buffer), if wait.is_zero() => match read {
+                Ok(0) => return End::Gone("the connection was closed".to_owned()),
+                Ok(len) => {
+                    wait = rate.take(len, Instant::now());
+                    let received = connection.server.receive(&buffer[..len]);
+                    while let Some(event) = connection.server.poll_event() {
+                        match event {
+                            ServerEvent::Tag { kind, timestamp, body } => {
+                                if let Err(error) = feed.push(kind, timestamp, &body) {
+                                    return End::Refused(Refusal::Failed, error.to_string());
+                                }
+                            }
+                            ServerEvent::Ended => return End::Done,
+                            ServerEvent::Publish(_) | ServerEvent::Play(_) => {}
+                        }
+                    }
+                    if let Err(error) = received {
+                        return error.into();
+                    }
+                }
+                Err(error) => return error.into(),
+            },
+            words = feed.silence() => return End::Refused(Refusal::Failed, words),
+        }
+    }
+}
+
+/// One publisher's tags.
+struct Feed {
+    demuxer: TagsDemuxer,
+    publisher: Publisher,
+    units: VecDeque<AccessUnit>,
+    /// When units last came.
+    heard: Instant,
+    errors: u64,
+    damage: Throttle,
+}
+
+impl Feed {
+    fn new(publisher: Publisher) -> Self {
+        let now = Instant::now();
+        Self {
+            demuxer: TagsDemuxer::new(now),
+            publisher,
+            units: VecDeque::new(),
+            heard: now,
+            errors: 0,
+            damage: Throttle::new(Duration::from_secs(10)),
+        }
+    }
+
+    fn push(&mut self, kind: TagKind, timestamp: u32, body: &[u8]) -> Result<(), SourceError> {
+        let now = Instant::now();
+        self.demuxer.push(kind, timestamp, body, now, &mut self.units);
+        let stream = self.publisher.stream().name().clone();
+        for note in self.demuxer.notes() {
+            warn!(%stream, "{note}");
+        }
+        let errors = self.demuxer.stats().errors;
+        if errors > self.errors
+            && let Some(held) = self.damage.allow()
+        {
+            warn!(%stream, errors = errors - self.errors, held, "damaged tags were left out");
+            self.errors = errors;
+        }
+        if self.units.is_empty() {
+            return Ok(());
+        }
+        self.heard = now;
+        self.publisher.set_tracks(self.demuxer.tracks().to_vec());
+        Ok(self.units.drain(..).try_for_each(|unit| self.publisher.publish(unit))?)
+    }
+
+    /// To be awaited while nothing comes: ends, in words, when that takes too long. Cancel-safe.
+    async fn silence(&self) -> String {
+        tokio::time::sleep(SILENCE.saturating_sub(self.heard.elapsed())).await;
+        format!("nothing playable came for {} s", SILENCE.as_secs())
+    }
+}
