@@ -31,6 +31,8 @@ fn transport_streams_and_fragments_of_h265_go_out_in_every_format_that_carries_i
         let told = server.json("/api/v1/streams/front");
         assert_eq!(told["tracks"][0]["codec_name"], "H.265", "{told}");
         // Stills are decoded, and only H.264 is: the answer names the codec.
+        let moving = server.get("/front/mjpeg");
+        assert!(moving.status == 415 && moving.body.contains("H.265"), "{}: {}", moving.status, moving.body);
         let still = server.get("/front/snapshot.jpg");
         assert!(still.status >= 400 && still.body.contains("H.265"), "{}: {}", still.status, still.body);
     }

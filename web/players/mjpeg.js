@@ -70,6 +70,7 @@ export class MjpegConnection {
   async #read(url) {
     try {
       const response = await fetch(url, { signal: this.#abort.signal, cache: "no-store" });
+      if (response.status === 415) return this.#end({ kind: "unsupported", message: `cannot: ${(await response.text()).trim()}` });
       if (!response.ok || !response.body) return this.#end({ kind: "closed", message: `the server answers ${response.status}` });
       const reader = response.body.getReader();
       const parts = new PartReader();

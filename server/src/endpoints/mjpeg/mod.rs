@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use media::{Codec, MediaKind};
 use serde::Deserialize;
 
 use self::pictures::Gallery;
@@ -101,6 +102,12 @@ impl Outputs {
             Ok(query) => query,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
+        if let Some(codec) = undecodable(camera) {
+            let text = format!("{} is not decoded here, H.264 is\n", codec.name());
+            let mut refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
+            self.context.origins.share(request.headers(), refusal.headers_mut());
+            return refusal;
+        }
         let head = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")];
         let mut response = head.into_response();
         self.context.origins.share(request.headers(), response.headers_mut());
@@ -125,4 +132,11 @@ impl Outputs {
             .insert(Takeover::new(move |connection| tasks.spawn("mjpeg-viewer", viewer.run(connection))));
         response
     }
+}
+
+/// The codec of the stream's pictures, if it is known and no decoder for it is here.
+fn undecodable(camera: &Camera) -> Option<Codec> {
+    let tracks = camera.stream().snapshot().tracks;
+    let video = tracks.iter().find(|track| track.kind() == MediaKind::Video)?;
+    Some(video.parameters.codec()).filter(|codec| *codec != Codec::H264)
 }
