@@ -18,10 +18,11 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(client(stranger), stranger);
     let found = client(proxy);
     let said = |ip: std::net::IpAddr| {
-        text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':'))
-            .any(|word| word.parse().is_ok_and(|other: std::net::IpAddr| other.to_canonical() == ip)
+        text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':')).any(|word| {
+            word.parse().is_ok_and(|other: std::net::IpAddr| other.to_canonical() == ip)
                 || word.parse().is_ok_and(|other: std::net::SocketAddr| other.ip() == ip)
-                || word.rsplit_once(':').is_some_and(|(host, _)| host.parse() == Ok(ip)))
+                || word.rsplit_once(':').is_some_and(|(host, _)| host.parse() == Ok(ip))
+        })
     };
     assert!(found == proxy || said(found.ip().to_canonical()) || said(found.ip()), "{found} of {text:?}");
 });

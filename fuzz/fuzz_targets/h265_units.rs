@@ -21,7 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(Some(data)) = one {
         for nal in length_prefixed::split(&data, 4) {
             let nal = nal.expect("we wrote it");
-            assert!(NalUnit::new(nal.bytes()).is_some_and(|nal| nal.unit_type().is_payload() && nal.layer() == 0));
+            assert!(
+                NalUnit::new(nal.bytes()).is_some_and(|nal| nal.unit_type().is_payload() && nal.layer() == 0)
+            );
         }
     }
 });

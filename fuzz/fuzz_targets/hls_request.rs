@@ -12,7 +12,10 @@ use media::{Chunk, InitSegment, MediaTime, Timescale, TrackId, Wallclock};
 
 fuzz_target!(|text: &str| {
     let mut window = Window::new(Settings { window: Duration::from_secs(3), ..Settings::default() }, 0xe);
-    let init = Arc::new(InitSegment { mime: "video/mp4; codecs=\"avc1\"".to_owned(), bytes: Bytes::from_static(b"init") });
+    let init = Arc::new(InitSegment {
+        mime: "video/mp4; codecs=\"avc1\"".to_owned(),
+        bytes: Bytes::from_static(b"init"),
+    });
     let arrival = Instant::now();
     for at in 0..40i64 {
         let chunk = Chunk {

@@ -36,7 +36,8 @@ fuzz_target!(|bytes: &[u8]| {
                     Step::Describe(asked) => server.answer(&asked, 200),
                     Step::Announce(asked, description) => server.announced(&asked, description),
                     Step::SetUp(set_up) => {
-                        let mut spec = TransportSpec { protocol: "RTP/AVP".to_owned(), ..TransportSpec::default() };
+                        let mut spec =
+                            TransportSpec { protocol: "RTP/AVP".to_owned(), ..TransportSpec::default() };
                         match set_up.transport {
                             Transport::Udp(rtp, rtcp) => spec.client_port = Some((rtp, rtcp)),
                             Transport::Interleaved(channels) => {
@@ -53,7 +54,10 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(server.tracks().len() <= 16);
                 out.clear();
                 response.write(&mut out);
-                assert!(matches!(read(&out, out.len())[..], [Item::Response(_)]), "what we write can be read");
+                assert!(
+                    matches!(read(&out, out.len())[..], [Item::Response(_)]),
+                    "what we write can be read"
+                );
             }
             Item::Response(response) => {
                 let _ = client.answered(Method::Describe, &response);
