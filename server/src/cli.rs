@@ -101,7 +101,7 @@ enum Command {
         #[arg(long = "for", value_name = "DURATION", default_value = "1h")]
         length: Span,
 
-        /// Where viewers reach the server, as https://cameras.example, instead of the first address it listens on
+        /// Where viewers reach the server, as `https://cameras.example`, instead of the first address it listens on
         #[arg(long, value_name = "URL")]
         server: Option<String>,
     },
