@@ -1,7 +1,7 @@
 //! FLV (Adobe, "Flash Video File Format Specification" 10.1, and "Enhanced RTMP v2" of Veovera): tags of picture and sound.
 //!
 //! The same tags go into a file, over HTTP and WebSocket (`Format::Flv`), and without the file's framing as the messages of RTMP. So what
-//! a tag says is written once ([`TagWriter`](writer::TagWriter)) and what stands around it by a [`TagFraming`].
+//! a tag says is written once ([`TagWriter`]) and what stands around it by a [`TagFraming`].
 //!
 //! The header of a file is no part of the init segment, which may come again when parameters change: see [`file_header`].
 //!
