@@ -44,7 +44,7 @@ impl Endpoint for Exec {
     fn examples(&self) -> &'static [&'static str] {
         &[
             r#""exec:rpicam-vid -t 0 -n --inline --flush -o -""#,
-            r#"{ exec = { command = "ffmpeg -i /dev/video0 -c:v libx264 -tune zerolatency -f mpegts -", format = "mpegts" } }"#,
+            r#"{ exec = { command = "ffmpeg -f v4l2 -i /dev/video0 -pix_fmt yuv420p -c:v libx264 -tune zerolatency -f mpegts -", format = "mpegts" } }"#,
         ]
     }
 
