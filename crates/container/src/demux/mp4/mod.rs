@@ -31,6 +31,8 @@ use self::sample_table::Sample;
 /// The demuxer of one MP4 stream.
 #[derive(Debug)]
 pub(super) struct Mp4Demuxer {
+    /// The first bytes of the stream, until there are enough to tell it from others.
+    first: Vec<u8>,
     /// Bytes of an incomplete header, box or sample.
     buffer: Vec<u8>,
     /// Position in the stream of the first byte in `buffer`, or of the next to come.
@@ -66,12 +68,24 @@ fn refuse_others(first: &[u8]) -> Result<(), DemuxError> {
 
 impl Mp4Demuxer {
     pub(super) fn new() -> Self {
-        Self { buffer: Vec::new(), position: 0, state: State::Header, movie: None, plan: VecDeque::new() }
+        Self {
+            first: Vec::new(),
+            buffer: Vec::new(),
+            position: 0,
+            state: State::Header,
+            movie: None,
+            plan: VecDeque::new(),
+        }
     }
 
     /// # Errors
     /// [`DemuxError`] for a broken structure; nothing more can be pushed then.
     pub(super) fn push(&mut self, mut bytes: &[u8], collector: &mut Collector) -> Result<(), DemuxError> {
+        let lacking = MAX_HEADER_LEN - self.first.len();
+        if lacking > 0 {
+            self.first.extend_from_slice(&bytes[..lacking.min(bytes.len())]);
+            refuse_others(&self.first)?;
+        }
         while !bytes.is_empty() {
             bytes = match self.state {
                 State::Header => self.header(bytes, collector)?,
@@ -103,9 +117,6 @@ impl Mp4Demuxer {
         let before = self.buffer.len();
         let taken = (MAX_HEADER_LEN - before).min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
-        if self.position == 0 {
-            refuse_others(&self.buffer)?;
-        }
         let Some(header) = BoxHeader::parse(&self.buffer, self.position)? else {
             return Ok(&bytes[taken..]);
         };

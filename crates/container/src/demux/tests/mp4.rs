@@ -177,6 +177,11 @@ fn what_was_said_to_be_mp4_and_is_not_is_refused_at_its_first_bytes() {
     let packet = [&[0x47, 0x40, 0x00, 0x10, 0x00][..], &[0; 183]].concat();
     for (bytes, words) in [
         (&webm[..], "this is not MP4: it looks like Matroska or WebM, which is not supported"),
+        // Its first eight bytes could be a box.
+        (
+            b"YUV4MPEG2 W176 H144 F25:1\n",
+            "this is not MP4: it looks like uncompressed video (Y4M), which is not supported",
+        ),
         (&h264, "this is not MP4"),
         (&packet, "this is not MP4"),
     ] {
