@@ -36,8 +36,8 @@ for (const phone of [false, true]) {
     await said(tab, "dialog p.trouble", /configuration file alone/);
     await screenshot(tab, `wall-add-refused-${size}`);
     assert.equal(await disabled(tab), true);
-    await retype(tab, "source", "rtsp://10.0.0.5/main");
-    await said(tab, "#trouble-source", /rtsp/);
+    await retype(tab, "source", "srt://10.0.0.5:9000");
+    await said(tab, "#trouble-source", /srt/);
     await retype(tab, "name", "a b");
     await retype(tab, "source", "tcp://127.0.0.1:1");
     await said(tab, "#trouble-name", /letters/);
