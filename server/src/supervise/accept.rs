@@ -100,10 +100,16 @@ fn greet(
                 warn!(peer = %peer.0, reason = why.name(), held, "a connection was turned away");
             }
             if let Some(permit) = context.connections.refuse() {
-                let words = context.connections.words(why);
+                let (words, stop) = (context.connections.words(why), context.stop.clone());
                 context.tasks.spawn("refusal", async move {
-                    if let Some(connection) = secure(stream, tls, peer.0).await {
-                        protocol.refuse(connection, why, words).await;
+                    let refusal = async {
+                        if let Some(connection) = secure(stream, tls, peer.0).await {
+                            protocol.refuse(connection, why, words).await;
+                        }
+                    };
+                    tokio::select! {
+                        () = refusal => {}
+                        () = stop.cancelled() => {}
                     }
                     drop(permit);
                 });
