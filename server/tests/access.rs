@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use firstlight::app::App;
@@ -172,10 +172,10 @@ async fn ask_patiently(
     path: &str,
     headers: &[(&str, &str)],
 ) -> (u16, String) {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
+    static NEXT: AtomicU16 = AtomicU16::new(1);
     let socket = TcpSocket::new_v4().unwrap();
-    let from = NEXT.fetch_add(1, Ordering::Relaxed);
-    socket.bind(([127, 0, from.max(1), from.wrapping_mul(7).max(1)], 0).into()).unwrap();
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    socket.bind(([127, 1, high, low], 0).into()).unwrap();
     let mut stream = socket.connect(server).await.unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nContent-Length: 0\r\n");
     for (name, value) in headers {
