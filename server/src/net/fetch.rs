@@ -1,12 +1,10 @@
 //! Asking another server for something by HTTP or HTTPS: one request a connection, a bounded answer, a bounded time.
 //!
-//! Who the other server is, is proved by a certificate of the system's authorities, or of those in a file instead (WebPKI, RFC 5280); names and certificates
-//! are checked by rustls. Redirects are not followed: whoever names an address means it.
+//! How it is reached, and how it proves who it is: see `dial`. Redirects are not followed: whoever names an address means it.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::Scheme;
@@ -15,13 +13,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+
+use super::dial::{Dialer, Line};
 
 /// Where something is asked for: `http` or `https`, and a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +41,7 @@ const AGENT: &str = concat!("firstlight/", env!("CARGO_PKG_VERSION"));
 /// Asks.
 #[derive(Clone)]
 pub struct Client {
-    tls: TlsConnector,
+    secure: Dialer,
 }
 
 /// Why there is no answer.
@@ -113,28 +107,7 @@ impl Client {
     /// # Errors
     /// What is wrong with the file.
     pub fn new(authorities: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match authorities {
-            Some(path) => {
-                let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
-                for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-                    let certificate = certificate.map_err(|error| wrong(&error))?;
-                    roots.add(certificate).map_err(|error| wrong(&error))?;
-                }
-                if roots.is_empty() {
-                    return Err(wrong(&"there is no certificate in it"));
-                }
-            }
-            // Some of what is there may be of kinds that rustls does not take; without any, no server can prove itself, and says so.
-            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { secure: Dialer::secure(authorities)? })
     }
 
     /// Asks for what is at an address: an answer of at most so many bytes, whole within this time.
@@ -172,13 +145,8 @@ impl Client {
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         let asked = async {
             let host = address.host.trim_start_matches('[').trim_end_matches(']');
-            let io = TcpStream::connect((host, address.port)).await?;
-            if address.tls {
-                let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-                exchange(self.tls.connect(name, io).await?, request, most).await
-            } else {
-                exchange(io, request, most).await
-            }
+            let dialer = if address.tls { &self.secure } else { &Dialer::PLAIN };
+            exchange(dialer.dial(host, address.port, limit).await?, request, most).await
         };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(FetchError::Late(limit)))
     }
@@ -190,10 +158,7 @@ impl fmt::Debug for Client {
     }
 }
 
-async fn exchange<I>(io: I, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, FetchError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn exchange(io: Line, request: Request<Bytes>, most: usize) -> Result<Response<Bytes>, FetchError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
     let ask = async {
         let (head, body) = sender.send_request(request.map(Full::new)).await?.into_parts();

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod connection;
 pub mod connections;
+pub mod dial;
 pub mod fetch;
 pub mod listen;
 pub mod machine;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use futures_core::future::BoxFuture;
 use hub::Publisher;
-use percent_encoding::percent_decode_str;
 use rtp::Delivery;
 use rtp::sdp::{MediaDescription, SessionDescription};
 use rtsp::{Client, Credentials, Item, Method, Reader, Request, Response, RtspError, TransportSpec, resolve};
@@ -26,6 +25,7 @@ use crate::config::file::Section;
 use crate::endpoint::Source;
 use crate::error::{ConfigError, SourceError};
 use crate::ingest::SILENCE;
+use crate::net::dial::Place;
 
 /// One camera.
 pub(super) struct RtspSource {
@@ -73,35 +73,16 @@ impl RtspSource {
     }
 
     fn new(url: &str, transport: Way, beside: Option<Credentials>) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (userinfo, place) = match authority.rsplit_once('@') {
-            Some((userinfo, place)) => (Some(userinfo), place),
-            None => (None, authority),
-        };
-        if !scheme.eq_ignore_ascii_case("rtsp") || place.is_empty() || url.contains(char::is_whitespace) {
-            return None;
-        }
-        let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
-        let within = match userinfo {
-            None => None,
-            Some(userinfo) => {
-                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-                Some(Credentials::new(decode(user)?, decode(password)?))
-            }
-        };
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-            _ => (place, DEFAULT_PORT),
-        };
-        let without_query = path.split('?').next().unwrap_or_default();
+        let place = Place::parse(url).filter(|place| place.scheme == "rtsp")?;
+        let without_query = place.path.split('?').next().unwrap_or_default();
         Some(Self {
-            url: format!("rtsp://{place}{path}"),
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            credentials: beside.or(within),
+            url: format!("rtsp://{}{}", place.authority, place.path),
+            label: format!("rtsp://{}{without_query}", place.authority),
+            host: place.host,
+            port: place.port.unwrap_or(DEFAULT_PORT),
+            credentials: beside
+                .or(place.credentials.map(|(user, password)| Credentials::new(user, password))),
             transport,
-            label: format!("rtsp://{place}{without_query}"),
         })
     }
 

@@ -1,0 +1,221 @@
+//! Reaching another server: TCP, or TLS on it, within a bounded time.
+//!
+//! Who the other server is, is proved by a certificate of the system's authorities, or of those in a file instead (WebPKI, RFC 5280); names and
+//! certificates are checked by rustls. A certificate that a server signed itself is its own authority: the file may hold just that one.
+//!
+//! Not here: what is then spoken, trying again (see `supervise`).
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::tls::provider;
+
+/// An address taken apart: `scheme://user:password@host:port/path?query`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Before the colon, in lower case.
+    pub scheme: String,
+    /// A name and a password, decoded.
+    pub credentials: Option<(String, String)>,
+    /// Host and port as they were written, for people and for protocols that repeat them.
+    pub authority: String,
+    /// Without the brackets of IPv6.
+    pub host: String,
+    /// If it was written.
+    pub port: Option<u16>,
+    /// All behind the host, with its slash.
+    pub path: String,
+}
+
+impl Place {
+    /// `None` for what is no such address.
+    pub fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (userinfo, authority) = match authority.rsplit_once('@') {
+            Some((userinfo, place)) => (Some(userinfo), place),
+            None => (None, authority),
+        };
+        if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return None;
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
+            _ => (authority, None),
+        };
+        let host = host.trim_matches(['[', ']']);
+        let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
+        let credentials = match userinfo {
+            None => None,
+            Some(userinfo) => {
+                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+                Some((decode(user)?, decode(password)?))
+            }
+        };
+        (!host.is_empty()).then(|| Self {
+            scheme: scheme.to_ascii_lowercase(),
+            credentials,
+            authority: authority.to_owned(),
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl fmt::Debug for Place {
+    /// Neither password nor path, which may be one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/…", self.scheme, self.authority)
+    }
+}
+
+/// How other servers are reached. Cheap to clone.
+#[derive(Clone)]
+pub struct Dialer {
+    tls: Option<TlsConnector>,
+}
+
+/// A connection to another server.
+#[derive(Debug)]
+pub enum Line {
+    /// TCP alone.
+    Plain(TcpStream),
+    /// TLS on it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Dialer {
+    /// By TCP alone.
+    pub const PLAIN: Self = Self { tls: None };
+
+    /// By TLS; believes the authorities of a PEM file, or those of the system.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn secure(authorities: Option<&Path>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        match authorities {
+            Some(path) => {
+                let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
+                for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
+                    let certificate = certificate.map_err(|error| wrong(&error))?;
+                    roots.add(certificate).map_err(|error| wrong(&error))?;
+                }
+                if roots.is_empty() {
+                    return Err(wrong(&"there is no certificate in it"));
+                }
+            }
+            // Some of what is there may be of kinds that rustls does not take; without any, no server can prove itself, and says so.
+            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) })
+    }
+
+    /// Connects, and agrees on TLS if that is how.
+    ///
+    /// # Errors
+    /// What the system or the other server says; also that it took too long.
+    pub async fn dial(&self, host: &str, port: u16, limit: Duration) -> io::Result<Line> {
+        let dialled = async {
+            let tcp = TcpStream::connect((host, port)).await?;
+            // Only makes the connection better.
+            let _ = tcp.set_nodelay(true);
+            let Some(tls) = &self.tls else { return Ok(Line::Plain(tcp)) };
+            let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+            Ok(Line::Tls(Box::new(tls.connect(name, tcp).await?)))
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer for {} s", limit.as_secs()));
+        tokio::time::timeout(limit, dialled).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.tls.is_some() { "Dialer(TLS)" } else { "Dialer(TCP)" })
+    }
+}
+
+impl Line {
+    /// The TCP connection below.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(context, into),
+            Self::Tls(tls) => Pin::new(tls).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart_and_shows_no_secret() {
+        let place = Place::parse("RTMP://anna:p%40ss@[::1]:1936/live/key?token=t").unwrap();
+        assert_eq!((&place.scheme[..], &place.host[..], place.port), ("rtmp", "::1", Some(1936)));
+        assert_eq!((&place.authority[..], &place.path[..]), ("[::1]:1936", "/live/key?token=t"));
+        assert_eq!(place.credentials, Some(("anna".to_owned(), "p@ss".to_owned())));
+        assert_eq!(format!("{place:?}"), "rtmp://[::1]:1936/…");
+        let short = Place::parse("rtsp://cam").unwrap();
+        assert_eq!((&short.host[..], short.port, &short.path[..]), ("cam", None, ""));
+        for wrong in ["", "cam/live", "rtmp://", "rtmp:///live", "rtmp://cam:x/live", "rtmp://cam /live"] {
+            assert_eq!(Place::parse(wrong), None, "{wrong}");
+        }
+    }
+}
