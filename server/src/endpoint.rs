@@ -4,6 +4,7 @@
 //! wrong, and gives back things to run; it knows no other endpoint.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -11,7 +12,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use futures_core::future::BoxFuture;
-use hub::{Publisher, StreamName};
+use hub::{Hold, Publisher, Stream, StreamName};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Guard, Right};
@@ -19,9 +20,10 @@ use crate::config::file::Section;
 use crate::config::limits::LiveLimits;
 use crate::config::values::ListenAddress;
 use crate::controls::{Control, Dial, Effect, Refused};
-use crate::error::{ConfigError, SourceError};
+use crate::error::{ConfigError, EgressError, SourceError};
 use crate::metrics::Metrics;
 use crate::net::connections::Connections;
+use crate::net::dial::Place;
 use crate::net::origin::OriginPolicy;
 use crate::still::Stills;
 use crate::supervise::accept::Protocol;
@@ -65,6 +67,21 @@ pub trait Endpoint: Sync {
     /// How what others refuse below its addresses is to be written, if its clients know a shape of their own.
     fn refusals(&self) -> Option<Refusals> {
         None
+    }
+
+    /// Schemes of addresses that a stream can be sent to (`push`), without the colon.
+    fn push_schemes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Makes what sends a stream to an address of such a scheme; a server that proves itself by TLS does so by the certificates of that
+    /// file, if one is given.
+    ///
+    /// # Errors
+    /// What is wrong with the address, in words without its secrets.
+    fn egress(&self, place: Place, authorities: Option<&Path>) -> Result<Box<dyn Egress>, String> {
+        let _ = (place, authorities);
+        Err(format!("{} sends streams nowhere", self.name()))
     }
 
     /// Judges its own section (`None` if there is none) and gives what it would run.
@@ -205,6 +222,30 @@ impl Route {
 pub type StreamHandler =
     Arc<dyn Fn(Option<Arc<Camera>>, Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
+/// Sends a stream to another server.
+///
+/// It returns when it is told to stop, when there is nothing to send any more, or when it fails; it never retries: the supervisor does.
+/// Dropping the future must be enough to end it.
+pub trait Egress: Send + Sync {
+    /// Where it sends to, for people: without secrets.
+    fn label(&self) -> String;
+
+    /// Runs until stopped, ended or failed; a failure's words have no secrets either.
+    fn run(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), EgressError>>;
+}
+
+/// What an egress works with.
+pub struct Outgoing {
+    /// What it sends; there is something in it.
+    pub stream: Arc<Stream>,
+    /// Keeps the source on until the egress has a subscription of its own.
+    pub hold: Hold,
+    /// To be called when the other server takes the stream.
+    pub taken: Box<dyn FnOnce() + Send>,
+    /// It is to end, and may say goodbye.
+    pub stop: CancellationToken,
+}
+
 /// A configured thing that fills a stream.
 ///
 /// It returns when it is told to stop, when its input ends, or when it fails; it never retries: the supervisor does.
@@ -274,6 +315,18 @@ impl fmt::Debug for StreamRoute {
 impl fmt::Debug for dyn Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for dyn Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("stream", self.stream.name()).finish_non_exhaustive()
     }
 }
 

@@ -64,6 +64,17 @@ impl SourceError {
     }
 }
 
+/// Why a stream is no longer sent to another server. The supervisor logs it, shows it, and tries again.
+#[derive(Debug, Error)]
+pub enum EgressError {
+    /// The other server could not be reached, or the connection broke.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It does not want the stream, or no more of it; or there is something else that is told in words.
+    #[error("{0}")]
+    Ended(String),
+}
+
 /// Why the server did not start, or ended badly.
 #[derive(Debug, Error)]
 pub enum StartError {

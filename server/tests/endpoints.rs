@@ -169,7 +169,7 @@ fn the_example_configuration_is_good_and_shows_every_key() {
     for key in &shown {
         assert!(error.contains(key), "the error does not name {key}: {error}");
     }
-    assert_eq!(shown, BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "source"]));
+    assert_eq!(shown, BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "push", "source"]));
     assert_eq!(shown_below(&parsed, "auth"), keys("[auth]\nzzz = 1\n"));
     for (section, one) in [("users", "[users.a]\nzzz = 1\n"), ("tokens", "[tokens.a]\nzzz = 1\n")] {
         let ones = parsed[section].as_table().unwrap().values().filter_map(toml::Value::as_table);

@@ -44,7 +44,7 @@ impl Peer {
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket can wait");
         let mut peer = Self { socket, client: Client::new(target, purpose, &secrets), stream: 0 };
         match peer.event()? {
-            ClientEvent::Ready { stream } => peer.stream = stream,
+            ClientEvent::Ready { stream, .. } => peer.stream = stream,
             other => return Err(format!("{other:?} before it is ready")),
         }
         Ok(peer)

@@ -13,6 +13,7 @@ use crate::command::{Acknowledgements, Command, Output};
 use crate::error::RtmpError;
 use crate::handshake::{ClientHandshake, Secrets};
 use crate::message::{Control, Message, MessageType};
+use crate::request::knows_opus;
 
 /// Which stream of which application, as the other server names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum ClientEvent {
     Ready {
         /// The message stream.
         stream: u32,
+        /// Whether the server says that it knows Opus.
+        knows_opus: bool,
     },
     /// A tag of what is played.
     Tag {
@@ -66,6 +69,7 @@ pub struct Client {
     purpose: Purpose,
     stream: Option<u32>,
     ready: bool,
+    knows_opus: bool,
     events: VecDeque<ClientEvent>,
 }
 
@@ -87,6 +91,7 @@ impl Client {
             purpose,
             stream: None,
             ready: false,
+            knows_opus: false,
             events: VecDeque::new(),
         }
     }
@@ -187,7 +192,10 @@ impl Client {
     fn command(&mut self, payload: &[u8]) -> Result<(), RtmpError> {
         let Some(command) = Command::parse(payload)? else { return Ok(()) };
         match (command.name.as_str(), command.transaction) {
-            ("_result", CONNECT) => self.create_stream(),
+            ("_result", CONNECT) => {
+                self.knows_opus = command.values.iter().any(knows_opus);
+                self.create_stream();
+            }
             ("_result", CREATE_STREAM) => {
                 let stream = command.values.get(1).and_then(Value::as_number).unwrap_or(1.0);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
@@ -240,7 +248,7 @@ impl Client {
             "NetStream.Publish.Start" | "NetStream.Play.Start" if !self.ready => {
                 if let Some(stream) = self.stream {
                     self.ready = true;
-                    self.events.push_back(ClientEvent::Ready { stream });
+                    self.events.push_back(ClientEvent::Ready { stream, knows_opus: self.knows_opus });
                 }
             }
             "NetStream.Unpublish.Success" | "NetStream.Play.Stop" | "NetStream.Play.UnpublishNotify" => {

@@ -55,7 +55,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// By the list of four characters, or by the map of them (Enhanced RTMP, "Enhancing NetConnection connect Command").
-fn knows_opus(object: &Value) -> bool {
+pub(crate) fn knows_opus(object: &Value) -> bool {
     let listed = match object.get("fourCcList") {
         Some(Value::StrictArray(names)) => names.iter().filter_map(Value::as_str).any(is_opus),
         Some(Value::String(names)) => names.split(',').any(|name| is_opus(name.trim())),

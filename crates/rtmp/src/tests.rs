@@ -66,7 +66,7 @@ fn a_publisher_is_asked_about_and_its_tags_come_through() {
         assert_eq!(pair.client.poll_event(), None, "not before it is let");
         pair.server.accept();
         pair.settle().unwrap();
-        assert_eq!(pair.client.poll_event(), Some(ClientEvent::Ready { stream: 1 }));
+        assert_eq!(pair.client.poll_event(), Some(ClientEvent::Ready { stream: 1, knows_opus: true }));
         let mut bytes = Vec::new();
         let body = vec![5; 100_000];
         write_message((6, 65_536), (MessageType::Video, 40, 1), &[&body], &mut bytes);
@@ -89,7 +89,7 @@ fn a_player_hears_that_it_plays_and_when_it_is_over() {
     assert!(matches!(pair.server.poll_event(), Some(ServerEvent::Play(request)) if request.key == "front"));
     pair.server.accept();
     pair.settle().unwrap();
-    assert_eq!(pair.client.poll_event(), Some(ClientEvent::Ready { stream: 1 }));
+    assert_eq!(pair.client.poll_event(), Some(ClientEvent::Ready { stream: 1, knows_opus: true }));
     assert!(matches!(pair.client.poll_event(), Some(ClientEvent::Tag { kind: TagKind::Script, .. })));
     pair.server.end_play("the stream was removed");
     pair.settle().unwrap();

@@ -93,6 +93,24 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// The elements, if the value is a list; else the value alone.
+    pub fn into_items(self) -> Vec<Self> {
+        let Self { text, key, span, value } = self;
+        let place = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => {
+                let item = |item: Spanned<DeValue<'t>>| Self {
+                    text,
+                    key: key.clone(),
+                    span: item.span(),
+                    value: item,
+                };
+                items.into_iter().map(item).collect()
+            }
+            other => vec![Self { text, key, span, value: Spanned::new(place, other) }],
+        }
+    }
+
     /// The value as a `T`.
     ///
     /// # Errors

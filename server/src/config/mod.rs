@@ -6,6 +6,7 @@ pub mod file;
 pub mod limits;
 pub mod origins;
 pub mod plan;
+pub mod push;
 pub mod reserved;
 pub mod tls;
 pub mod values;

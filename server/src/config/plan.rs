@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
 use super::origins::wrong_origins;
+use super::push::pushes;
 use super::reserved;
 use super::tls::CertificatePlan;
 use super::values::{ListenAddress, Span, Written};
@@ -21,6 +22,7 @@ use crate::endpoint::{Endpoint, Listen, Serve, Source};
 use crate::error::{ConfigError, StartError};
 use crate::net::origin::OriginPolicy;
 use crate::net::proxies::{Network, Proxies};
+use crate::supervise::egress::Destination;
 use crate::supervise::seat::SecondPublisher;
 use crate::supervise::source::Demand;
 
@@ -78,6 +80,8 @@ pub struct StreamPlan {
     pub second_publisher: SecondPublisher,
     /// Plays while somebody watches and nobody publishes.
     pub filler: Option<Arc<dyn Source>>,
+    /// Where it is sent to.
+    pub pushes: Vec<Destination>,
 }
 
 impl StreamPlan {
@@ -298,6 +302,7 @@ fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Resu
         demand: Demand::default(),
         second_publisher: SecondPublisher::default(),
         filler: None,
+        pushes: Vec::new(),
     };
     // Keys of a stream that is published to, in the order of the text.
     let mut published: Vec<Section<'_>> = Vec::new();
@@ -314,9 +319,10 @@ fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Resu
                 published.push(value.clone());
                 plan.filler = Some(source(value, endpoints)?.into());
             }
+            "push" => plan.pushes = pushes(value, endpoints)?,
             _ => {
                 return Err(value.error(
-                    "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher",
+                    "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher; and push",
                 ));
             }
         }

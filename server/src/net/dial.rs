@@ -131,6 +131,18 @@ impl Dialer {
         Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
+    /// By TLS or TCP alone, where a file of authorities is for TLS only.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words.
+    pub fn new(tls: bool, authorities: Option<&Path>) -> Result<Self, String> {
+        match (tls, authorities) {
+            (true, authorities) => Self::secure(authorities),
+            (false, None) => Ok(Self::PLAIN),
+            (false, Some(_)) => Err("`ca` is for addresses with TLS: nobody proves anything here".to_owned()),
+        }
+    }
+
     /// Connects, and agrees on TLS if that is how.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub enum Change {
     Remove(StreamName),
     /// It is another one by the same name: viewers are told that the old one was removed.
     Replace(StreamName),
-    /// Only when its source runs, or who may take over from a publisher, is different; viewers notice nothing.
+    /// Only when its source runs, who may take over from a publisher, or where it is sent to is different; viewers notice nothing.
     Retune(StreamName),
     /// It is new.
     Add(StreamName),
@@ -44,8 +44,8 @@ pub fn difference(old: &Definitions, new: &Definitions) -> Vec<Change> {
     gone.chain(changed).chain(come).collect()
 }
 
-/// Keys that say when a source runs, not what it is, and what becomes of a second publisher.
-const DEMAND_KEYS: [&str; 3] = ["linger", "on_demand", "on_second_publisher"];
+/// Keys that say when a source runs, not what it is, what becomes of a second publisher, and where the stream is sent to besides.
+const DEMAND_KEYS: [&str; 4] = ["linger", "on_demand", "on_second_publisher", "push"];
 
 fn without_demand(definition: &toml::Table) -> Vec<(&String, &toml::Value)> {
     definition.iter().filter(|(key, _)| !DEMAND_KEYS.contains(&key.as_str())).collect()

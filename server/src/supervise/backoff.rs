@@ -5,18 +5,31 @@ use std::time::Duration;
 /// Doubles from a quarter of a second to a second and a half, each with up to a quarter of jitter so that a hundred
 /// cameras behind one switch do not come back in the same millisecond. Somebody is watching (or it would not be tried),
 /// and is to see the camera within two seconds of its return, however long it was gone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
 }
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_millis(1_500);
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::between(FIRST, LONGEST)
+    }
+}
+
 impl Backoff {
+    /// Doubles from one wait to another, for what is not so urgent.
+    pub const fn between(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0 }
+    }
+
     /// The wait after one more failure; `random` is any number.
     pub fn next(&mut self, random: u64) -> Duration {
-        let base = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let base = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         let jitter = base.as_micros() as u64 / 4;
         base - Duration::from_micros(random % jitter.max(1))
@@ -31,6 +44,17 @@ impl Backoff {
     pub fn failures(&self) -> u32 {
         self.failures
     }
+
+    /// Whether the last failure is worth a line in the log: the first ones are, the hundredth of the same kind is not.
+    pub fn is_news(&self) -> bool {
+        self.failures <= 5 || self.failures.is_power_of_two()
+    }
+}
+
+/// Enough randomness to spread retries; std seeds each hasher differently.
+pub fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::egress::Pushes;
 use super::seat::Seat;
 use super::source::Demand;
 use crate::controls::{Control, Dial, Effect, Refused};
@@ -67,6 +68,7 @@ pub struct Camera {
     orders: watch::Sender<Orders>,
     /// For a publisher, where there is no source.
     seat: Seat,
+    pushes: Pushes,
     starts: AtomicU64,
     failures: AtomicU64,
     timings: Arc<Timings>,
@@ -269,6 +271,11 @@ impl Camera {
         &self.seat
     }
 
+    /// Where it is sent to.
+    pub fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
     /// How its source is doing. A filler is none: the stream waits all the same.
     pub(crate) fn set_state(&self, state: State) {
         if let State::Reconnecting(reason) = &state {
@@ -374,6 +381,7 @@ impl Cameras {
             source: RwLock::new(None),
             orders: watch::Sender::new(Orders { on: true, settings: 0 }),
             seat: Seat::default(),
+            pushes: Pushes::default(),
             starts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             timings: Arc::default(),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, random};
 use super::cameras::{Camera, Orders, State};
 use crate::endpoint::Source;
 use crate::error::SourceError;
@@ -106,10 +106,8 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
                     backoff.reset();
                 }
                 let wait = backoff.next(random());
-                // The first failures are news, the hundredth of the same kind is not.
                 let failures = backoff.failures();
-                let first = failures == 1;
-                if (first && told.is_some()) || (!first && (failures <= 5 || failures.is_power_of_two())) {
+                if backoff.is_news() && (failures > 1 || told.is_some()) {
                     warn!(stream = %name, %reason, failures, retry_in_ms = wait.as_millis() as u64, "source failed");
                 }
                 camera.set_state(State::Reconnecting(reason));
@@ -135,7 +133,7 @@ async fn run_once(
         Err(error) => return Ended::Failed(error.to_string()),
     };
     let end = stop.child_token();
-    let mut run = caught(source.run(publisher, end.clone()));
+    let mut run = caught(source.run(publisher, end.clone()), SourceError::Ended);
     let ended = tokio::select! {
         result = &mut run => {
             let reason = result.map_or_else(|e| e.to_string(), |()| "the source ended".to_owned());
@@ -152,15 +150,14 @@ async fn run_once(
     ended
 }
 
-/// A source that panics has failed like any other, and takes nobody with it.
-fn caught<'s>(
-    mut run: BoxFuture<'s, Result<(), SourceError>>,
-) -> Pin<Box<impl Future<Output = Result<(), SourceError>> + use<'s>>> {
+/// What panics has failed like any other, and takes nobody with it.
+pub(super) fn caught<'s, E>(
+    mut run: BoxFuture<'s, Result<(), E>>,
+    failure: fn(String) -> E,
+) -> Pin<Box<impl Future<Output = Result<(), E>> + use<'s, E>>> {
     Box::pin(poll_fn(move |context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| {
-            Poll::Ready(Err(SourceError::Ended("a fault in the program: see the log".to_owned())))
-        })
+        polled.unwrap_or_else(|_| Poll::Ready(Err(failure("a fault in the program: see the log".to_owned()))))
     }))
 }
 
@@ -222,10 +219,4 @@ impl Wish {
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// Enough randomness to spread retries; std seeds each hasher differently.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["error", "telemetry", "metrics"],
     &["net", "config", "controls", "auth"],
     &["endpoint", "supervise", "still"],
-    &["config::plan", "roster", "viewers", "ws", "ingest", "transcode"],
+    &["config::plan", "config::push", "roster", "viewers", "ws", "ingest", "transcode"],
     &["endpoints", "http"],
     &["app"],
     &["cli"],

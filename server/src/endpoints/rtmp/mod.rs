@@ -1,13 +1,16 @@
 //! RTMP: players and publishers at `rtmp://host/{stream}` (see `docs/ref/endpoints/rtmp.md`).
 //!
 //! Maps what a peer asks for onto a stream (`names`), a publisher onto its seat (`publisher`), and a player onto a packaging of messages that
-//! all players share (`player`). The protocol is the crate `rtmp`'s, sending is `viewers`'.
+//! all players share (`player`); and streams onto other servers (`push`). The protocol is the crate `rtmp`'s, sending is `viewers`'.
 
 mod connection;
 mod names;
 mod player;
 mod publisher;
+mod push;
+mod remote;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +23,10 @@ use serde::Deserialize;
 
 use crate::config::file::Section;
 use crate::config::values::{ListenAddresses, Span};
-use crate::endpoint::{Context, Endpoint, Listen, Parts, Serve};
+use crate::endpoint::{Context, Egress, Endpoint, Listen, Parts, Serve};
 use crate::error::ConfigError;
 use crate::net::connections::Permit;
+use crate::net::dial::Place;
 use crate::net::peer::Peer;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -63,6 +67,14 @@ impl Default for Settings {
 impl Endpoint for Rtmp {
     fn name(&self) -> &'static str {
         "rtmp"
+    }
+
+    fn push_schemes(&self) -> &'static [&'static str] {
+        &["rtmp", "rtmps"]
+    }
+
+    fn egress(&self, place: Place, authorities: Option<&Path>) -> Result<Box<dyn Egress>, String> {
+        Ok(Box::new(push::Push::new(place, authorities)?))
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {

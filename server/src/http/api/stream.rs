@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::Api;
 use crate::auth::{Identity, Right};
-use crate::supervise::cameras::{Camera, State};
+use crate::supervise::cameras::{Camera, State, Trouble};
+use crate::supervise::egress::Push;
 
 /// A stream.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +35,9 @@ pub(super) struct StreamInfo {
     /// Items that slow viewers missed.
     skipped: u64,
     tracks: Vec<TrackInfo>,
+    /// Where it is sent to; only for those who may change it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pushes: Vec<PushInfo>,
     /// Formats being made now and how many read each.
     packagings: Vec<PackagingInfo>,
     /// Whether its source runs only while somebody watches.
@@ -77,6 +81,19 @@ struct TrackInfo {
     channels: Option<u8>,
 }
 
+/// Another server that a stream is sent to.
+#[derive(Debug, Serialize, ToSchema)]
+struct PushInfo {
+    /// Its address, without what is secret.
+    to: String,
+    /// `idle` (there is nothing to send), `connecting`, `sending` or `reconnecting`.
+    state: &'static str,
+    /// The last failure, also when it is sent again.
+    last_error: Option<LastError>,
+    /// How often it failed.
+    failures: u64,
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 struct PackagingInfo {
     format: String,
@@ -115,6 +132,7 @@ impl StreamInfo {
         let rights = [Right::View, Right::Publish, Right::Admin];
         let rights: Vec<Right> =
             rights.into_iter().filter(|right| identity.may(*right, &snapshot.name)).collect();
+        let pushes = camera.pushes().list();
         let admin = rights.contains(&Right::Admin);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         // never negative, and far below 2^64
@@ -123,7 +141,7 @@ impl StreamInfo {
             state: state.name(),
             reason: reason(&state),
             busy: api.context.audience.would_refuse(&snapshot.name).map(|refusal| refusal.to_string()),
-            last_error: camera.trouble().map(|trouble| LastError { reason: trouble.reason, at: trouble.at }),
+            last_error: camera.trouble().map(LastError::from),
             viewers: snapshot.subscriptions,
             bitrate: rates.bits_per_second as u64,
             fps: (rates.pictures_per_second * 10.0).round() / 10.0,
@@ -132,6 +150,7 @@ impl StreamInfo {
             starts: camera.starts(),
             skipped: snapshot.skipped,
             tracks: tracks.collect(),
+            pushes: pushes.iter().filter(|_| admin).map(|push| PushInfo::of(push)).collect(),
             packagings: packagings.collect(),
             on_demand: demand.on_demand,
             linger_s: demand.linger.as_secs_f64(),
@@ -140,6 +159,23 @@ impl StreamInfo {
             rights: rights.into_iter().map(Right::name).collect(),
             changeable: by_api && admin,
         }
+    }
+}
+
+impl PushInfo {
+    fn of(push: &Push) -> Self {
+        Self {
+            to: push.label().to_owned(),
+            state: push.state().name(),
+            last_error: push.trouble().map(LastError::from),
+            failures: push.failures(),
+        }
+    }
+}
+
+impl From<Trouble> for LastError {
+    fn from(trouble: Trouble) -> Self {
+        Self { reason: trouble.reason, at: trouble.at }
     }
 }
 

@@ -1,0 +1,147 @@
+//! Streams that are sent on to other servers: ours, with TLS, and ffmpeg; servers that go away and come back, and that do not want it.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use container::flv::TagKind;
+use firstlight_e2e::camera::free_port;
+use firstlight_e2e::rtmp::Peer;
+use firstlight_e2e::{Server, Viewer, eventually, tool, within};
+use serde_json::Value;
+
+const PATTERN: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }";
+/// Nobody may ever read it.
+const SECRET: &str = "publish-to-the-guest";
+
+/// A server that takes `guest` from whoever knows the secret, and where it speaks RTMP.
+fn other() -> (Server, SocketAddr) {
+    let address = free_port();
+    let rights = "rights = { publish = [\"guest\"], view = [\"guest\"] }";
+    let config = format!(
+        "[rtmp]\nlisten = \"{address}\"\n[streams.guest]\n[tokens.camera]\ntoken = \"{SECRET}\"\n{rights}\n"
+    );
+    (Server::start(&config), address)
+}
+
+fn config(push: &str) -> String {
+    format!("[rtmp]\nlisten = []\n[streams.front]\nlinger = \"500ms\"\nsource = {PATTERN}\npush = {push}\n")
+}
+
+fn pushes(server: &Server) -> Vec<Value> {
+    server.stream("front")["pushes"].as_array().cloned().unwrap_or_default()
+}
+
+fn await_push(server: &Server, state: &str) -> Value {
+    within(Duration::from_secs(30), &format!("the push is {state}"), || {
+        pushes(server).into_iter().find(|push| push["state"] == state)
+    })
+}
+
+#[test]
+fn a_stream_is_pushed_to_another_server_and_again_when_that_comes_back() {
+    let (mut other, address) = other();
+    let server = Server::start(&config(&format!("\"rtmp://{address}/guest/{SECRET}\"")));
+    let seen = Peer::play(address, &format!("guest?token={SECRET}")).unwrap().tags(20);
+    assert!(seen.iter().any(|tag| tag.0 == TagKind::Audio) && seen.iter().any(|tag| tag.0 == TagKind::Video));
+    assert_eq!(server.state("front"), "live", "a push is somebody who watches");
+    let push = await_push(&server, "sending");
+    assert_eq!(
+        (&push["to"], &push["last_error"]),
+        (&format!("rtmp://{address}/guest/…").into(), &Value::Null)
+    );
+    other.terminate();
+    assert!(other.await_end(Duration::from_secs(10)).success());
+    let push = await_push(&server, "reconnecting");
+    assert!(push["failures"].as_u64() >= Some(1) && push["last_error"]["reason"].is_string(), "{push}");
+    other.start_again();
+    await_push(&server, "sending");
+    Peer::play(address, &format!("guest?token={SECRET}")).unwrap().tags(20);
+    // Who watches here notices nothing of a push that goes.
+    let mut viewer = Viewer::open(&server, "/front/ws?format=fmp4");
+    viewer.binaries(5);
+    server.configure(&config("[]"));
+    server.hang_up();
+    eventually("the other server is told that it is over", || {
+        let seen = other.get(&format!("/api/v1/streams/guest?token={SECRET}")).body;
+        seen.contains("\"waiting\"").then_some(())
+    });
+    assert_eq!(pushes(&server), [] as [Value; 0]);
+    viewer.binaries(20);
+    assert!(!server.log().contains(SECRET), "{}", server.log());
+}
+
+#[test]
+fn a_refused_push_is_told_without_its_secrets_and_goes_on_with_the_right_ones() {
+    let (_other, address) = other();
+    let wrong = "not-the-right-one";
+    let server = Server::start(&config(&format!("\"rtmp://{address}/live/guest?token={wrong}\"")));
+    let push = await_push(&server, "reconnecting");
+    let reason = push["last_error"]["reason"].as_str().unwrap();
+    assert!(reason.contains("credentials are missing or wrong"), "{reason}");
+    assert!(!server.get("/api/v1/streams/front").body.contains(wrong));
+    assert!(server.log().contains("push failed") && !server.log().contains(wrong), "{}", server.log());
+    server.configure(&config(&format!("[\"rtmp://{address}/live/guest?token={SECRET}\"]")));
+    server.hang_up();
+    await_push(&server, "sending");
+}
+
+#[test]
+fn a_push_by_tls_goes_where_the_certificate_is_trusted_and_nowhere_else() {
+    let address = free_port();
+    let other = Server::start(&format!("[rtmp]\nlisten = []\nlisten_tls = \"{address}\"\n[streams.guest]\n"));
+    let file = other.directory().join("firstlight.tls/self-signed.pem");
+    let url = format!("rtmps://{address}/live/guest");
+    let server = Server::start(&config(&format!("\"{url}\"")));
+    let push = await_push(&server, "reconnecting");
+    assert!(push["last_error"]["reason"].as_str().unwrap().contains("certificate"), "{push}");
+    server.configure(&config(&format!("{{ url = \"{url}\", ca = \"{}\" }}", file.display())));
+    server.hang_up();
+    await_push(&server, "sending");
+    other.await_state("guest", "live", Duration::from_secs(10));
+}
+
+#[test]
+fn ffmpeg_listens_and_is_sent_what_plays_while_somebody_watches() {
+    let address = free_port();
+    let file = firstlight_e2e::program::scratch().join(format!("pushed-{}.mkv", std::process::id()));
+    let url = format!("rtmp://{address}/live/key");
+    let push = format!("{{ url = \"{url}\", on_demand = true }}");
+    let server = Server::start(&config(&push));
+    let mut ffmpeg = Command::new("timeout");
+    ffmpeg.args(["60", "ffmpeg", "-v", "error", "-y", "-listen", "1", "-i", &url, "-t", "2", "-map", "0"]);
+    let ffmpeg = ffmpeg.args(["-c", "copy", file.to_str().unwrap()]).spawn().unwrap();
+    let viewer = Viewer::open(&server, "/front/ws?format=fmp4");
+    assert!(ffmpeg.wait_with_output().unwrap().status.success());
+    let seen = std::fs::read(&file).unwrap();
+    let decoded = tool::decode("matroska", &seen);
+    assert_eq!(decoded.errors, "");
+    assert!(decoded.pictures >= 40, "{}", decoded.pictures);
+    let kinds = tool::probe(&seen, "stream=codec_name");
+    assert!(kinds.contains("h264") && kinds.contains("aac"), "{kinds}");
+    drop(viewer);
+    server.await_state("front", "idle", Duration::from_secs(20));
+    await_push(&server, "idle");
+}
+
+#[test]
+fn a_push_that_cannot_be_is_refused_without_its_secrets() {
+    for (push, why) in [
+        ("\"rtmp://host\"", "APP/KEY"),
+        ("\"gopher://host/a/hidden\"", "nothing is pushed to"),
+        ("\"rtmp://anna:hidden@host/a/b\"", "no place"),
+        ("{ url = \"rtmp://host/a/hidden\", ca = \"x.pem\" }", "TLS"),
+        ("{ url = \"rtmp://host/a/hidden\", often = true }", "often"),
+        ("[\"hidden\"]", "expected an address"),
+    ] {
+        let directory = firstlight_e2e::program::scratch();
+        let file = directory.join(format!("push-{}.toml", std::process::id()));
+        std::fs::write(&file, config(push)).unwrap();
+        let output = Server::refused(&["check", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(why), "{push}: {said}");
+        assert!(!said.contains("hidden"), "{said}");
+    }
+}
