@@ -4,7 +4,6 @@
 //! wrong, and gives back things to run; it knows no other endpoint.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -23,7 +22,7 @@ use crate::controls::{Control, Dial, Effect, Refused};
 use crate::error::{ConfigError, EgressError, SourceError};
 use crate::metrics::Metrics;
 use crate::net::connections::Connections;
-use crate::net::dial::Place;
+use crate::net::dial::{Place, Trust};
 use crate::net::origin::OriginPolicy;
 use crate::still::Stills;
 use crate::supervise::accept::Protocol;
@@ -74,13 +73,12 @@ pub trait Endpoint: Sync {
         &[]
     }
 
-    /// Makes what sends a stream to an address of such a scheme; a server that proves itself by TLS does so by the certificates of that
-    /// file, if one is given.
+    /// Makes what sends a stream to an address of such a scheme; `trust` is for addresses with TLS.
     ///
     /// # Errors
     /// What is wrong with the address, in words without its secrets.
-    fn egress(&self, place: Place, authorities: Option<&Path>) -> Result<Box<dyn Egress>, String> {
-        let _ = (place, authorities);
+    fn egress(&self, place: Place, trust: &Trust) -> Result<Box<dyn Egress>, String> {
+        let _ = (place, trust);
         Err(format!("{} sends streams nowhere", self.name()))
     }
 

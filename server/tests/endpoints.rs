@@ -169,7 +169,10 @@ fn the_example_configuration_is_good_and_shows_every_key() {
     for key in &shown {
         assert!(error.contains(key), "the error does not name {key}: {error}");
     }
-    assert_eq!(shown, BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "push", "source"]));
+    assert_eq!(
+        shown,
+        BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "push", "source"])
+    );
     assert_eq!(shown_below(&parsed, "auth"), keys("[auth]\nzzz = 1\n"));
     for (section, one) in [("users", "[users.a]\nzzz = 1\n"), ("tokens", "[tokens.a]\nzzz = 1\n")] {
         let ones = parsed[section].as_table().unwrap().values().filter_map(toml::Value::as_table);
@@ -219,5 +222,5 @@ fn the_reference_explains_every_key_of_the_sections() {
 #[test]
 fn only_sources_of_the_network_and_the_test_camera_are_open_to_the_api() {
     let open: Vec<&str> = ENDPOINTS.iter().filter(|e| e.is_open_to_api()).map(|e| e.name()).collect();
-    assert_eq!(open, ["test", "tcp", "tcp-listen", "udp", "derived", "rtsp"]);
+    assert_eq!(open, ["test", "tcp", "tcp-listen", "udp", "http-pull", "derived", "rtmp", "rtsp"]);
 }

@@ -164,6 +164,11 @@ impl Server {
         kib * 1_024
     }
 
+    /// Files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().count()
+    }
+
     /// How many of its threads have this name; encoders and decoders run on threads of their own.
     pub fn threads(&self, name: &str) -> usize {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();

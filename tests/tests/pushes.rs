@@ -1,4 +1,5 @@
-//! Streams that are sent on to other servers: ours, with TLS, and ffmpeg; servers that go away and come back, and that do not want it.
+//! Streams that are sent on to other servers, or come from them: ours, with TLS, and ffmpeg; servers that go away and come back, and that
+//! do not want it.
 
 #![allow(clippy::unwrap_used)] // a test may
 
@@ -8,8 +9,11 @@ use std::time::Duration;
 
 use container::flv::TagKind;
 use firstlight_e2e::camera::free_port;
-use firstlight_e2e::rtmp::Peer;
+use firstlight_e2e::clip::{self, PLAIN};
+use firstlight_e2e::rtmp::{Peer, Program};
 use firstlight_e2e::{Server, Viewer, eventually, tool, within};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 const PATTERN: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }";
@@ -124,6 +128,74 @@ fn ffmpeg_listens_and_is_sent_what_plays_while_somebody_watches() {
     drop(viewer);
     server.await_state("front", "idle", Duration::from_secs(20));
     await_push(&server, "idle");
+}
+
+/// The SHA-256 of a certificate in PEM.
+fn fingerprint(pem: &str) -> String {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn what_another_server_shows_is_a_source_by_rtmp_and_http_and_comes_back_with_it() {
+    let (plain, secure) = (free_port(), free_port());
+    let http = free_port();
+    let mut other = Server::start(&format!(
+        "[http]\nlisten_tls = [\"{http}\"]\n[rtmp]\nlisten = \"{plain}\"\nlisten_tls = \"{secure}\"\n\
+         [streams.eye]\nsource = {PATTERN}\n[tokens.eye]\ntoken = \"{SECRET}\"\nrights = {{ view = [\"eye\"] }}\n"
+    ));
+    let pem = std::fs::read_to_string(other.directory().join("firstlight.tls/self-signed.pem")).unwrap();
+    let pinned = format!("fingerprint = \"{}\"", fingerprint(&pem));
+    let (key, token) = (format!("eye/{SECRET}"), format!("token={SECRET}"));
+    let server = Server::start(&format!(
+        "[rtmp]\nlisten = []\n\
+         [streams.rtmp]\nsource = \"rtmp://{plain}/{key}\"\n\
+         [streams.rtmps]\nsource = {{ rtmp = {{ url = \"rtmps://{secure}/live/eye?{token}\", {pinned} }} }}\n\
+         [streams.flv]\nsource = {{ http-pull = {{ url = \"https://{http}/eye/stream.flv?{token}\", {pinned} }} }}\n\
+         [streams.stranger]\nsource = \"rtmps://{secure}/live/eye?{token}\"\n\
+         [streams.refused]\nsource = \"https://{http}/eye/stream.flv\"\n"
+    ));
+    let mut viewers: Vec<Viewer> =
+        ["rtmp", "rtmps", "flv"].map(|name| Viewer::open(&server, &format!("/{name}/ws?format=fmp4"))).into();
+    for viewer in &mut viewers {
+        let decoded = tool::decode("mp4", &viewer.binaries(40).concat());
+        assert_eq!(decoded.errors, "");
+        assert!(decoded.pictures >= 35, "{}", decoded.pictures);
+    }
+    for name in ["stranger", "refused"] {
+        let _viewer = Viewer::open(&server, &format!("/{name}/ws?format=fmp4"));
+        let why = server.await_reason(name);
+        assert!(why.contains("certificate") && !why.contains(SECRET), "{why}");
+    }
+    other.terminate();
+    assert!(other.await_end(Duration::from_secs(10)).success());
+    for name in ["rtmp", "rtmps", "flv"] {
+        server.await_reason(name);
+    }
+    // It is to come back at the same addresses.
+    other.start_again();
+    for (viewer, name) in viewers.iter_mut().zip(["rtmp", "rtmps", "flv"]) {
+        server.await_state(name, "live", Duration::from_secs(20));
+        viewer.binaries(20);
+    }
+    let all = server.get("/api/v1/streams").body;
+    assert!(!all.contains(SECRET) && !server.log().contains(SECRET), "{all} {}", server.log());
+}
+
+#[test]
+fn what_ffmpeg_serves_by_rtmp_is_a_source() {
+    let address = free_port();
+    let url = format!("rtmp://{address}/live/key");
+    let file = clip::file("320x240", 3, PLAIN, true, "flv");
+    let listening =
+        ["-v", "error", "-re", "-i", file.to_str().unwrap(), "-c", "copy", "-f", "flv", "-listen", "1"];
+    let _ffmpeg = Program::start("ffmpeg", &[&listening[..], &[&url]].concat());
+    let server = Server::with_source(&format!("\"{url}\""));
+    let mut viewer = Viewer::open(&server, "/front/ws?format=fmp4");
+    let decoded = tool::decode("mp4", &viewer.binaries(40).concat());
+    assert_eq!(decoded.errors, "");
+    assert!(decoded.pictures >= 35, "{}", decoded.pictures);
 }
 
 #[test]

@@ -123,11 +123,7 @@ impl Format {
         if let Self::Robopipe { frame_rate } = self {
             key.push_str(&format!("&fps={frame_rate}"));
         }
-        match options.grouping {
-            Grouping::RideOnVideo => {}
-            Grouping::EveryUnit => key.push_str("&group_ms=0"),
-            Grouping::Window(window) => key.push_str(&format!("&group_ms={}", window.as_millis())),
-        }
+        key.push_str(&options.grouping.to_string());
         for (on, off) in [(options.video, "&video=0"), (options.audio, "&audio=0")] {
             if !on {
                 key.push_str(off);

@@ -47,6 +47,27 @@ impl Grouping {
     }
 }
 
+impl std::str::FromStr for Grouping {
+    type Err = String;
+
+    /// From what stands behind `group_ms=`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let millis = text.parse().map_err(|_| format!("group_ms: {text:?} is no number of milliseconds"))?;
+        Ok(Self::from_millis(Some(millis)))
+    }
+}
+
+impl std::fmt::Display for Grouping {
+    /// As a parameter behind others; nothing for what is the default.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::RideOnVideo => Ok(()),
+            Self::EveryUnit => f.write_str("&group_ms=0"),
+            Self::Window(window) => write!(f, "&group_ms={}", window.as_millis()),
+        }
+    }
+}
+
 /// Gathers units into groups.
 #[derive(Debug)]
 pub(crate) struct Grouper {

@@ -170,21 +170,14 @@ impl Client {
             },
             MessageType::Command => self.command(&message.payload)?,
             MessageType::Other(AMF3_COMMAND) => self.command(message.payload.get(1..).unwrap_or_default())?,
-            MessageType::Data => self.tag(TagKind::Script, message),
-            MessageType::Audio => self.tag(TagKind::Audio, message),
-            MessageType::Video => self.tag(TagKind::Video, message),
-            MessageType::SetChunkSize
-            | MessageType::Abort
-            | MessageType::Acknowledgement
-            | MessageType::SetPeerBandwidth
-            | MessageType::Aggregate
-            | MessageType::Other(_) => {}
+            _ => message.into_tags().into_iter().for_each(|tag| self.tag(tag)),
         }
         Ok(())
     }
 
-    fn tag(&mut self, kind: TagKind, Message { timestamp, payload: body, .. }: Message) {
+    fn tag(&mut self, (kind, timestamp, body): (TagKind, u32, Vec<u8>)) {
         if self.purpose == Purpose::Play && self.stream.is_some() {
+            self.begun(); // some servers say it by sending
             self.events.push_back(ClientEvent::Tag { kind, timestamp, body });
         }
     }
@@ -233,6 +226,13 @@ impl Client {
         }
     }
 
+    fn begun(&mut self) {
+        if let Some(stream) = self.stream.filter(|_| !self.ready) {
+            self.ready = true;
+            self.events.push_back(ClientEvent::Ready { stream, knows_opus: self.knows_opus });
+        }
+    }
+
     fn status(&mut self, command: &Command) -> Result<(), RtmpError> {
         let information = command.values.get(1);
         let text = |name| information.and_then(|i| i.get(name)).and_then(Value::as_str).unwrap_or_default();
@@ -245,12 +245,7 @@ impl Client {
             return Err(refused(what, command));
         }
         match code {
-            "NetStream.Publish.Start" | "NetStream.Play.Start" if !self.ready => {
-                if let Some(stream) = self.stream {
-                    self.ready = true;
-                    self.events.push_back(ClientEvent::Ready { stream, knows_opus: self.knows_opus });
-                }
-            }
+            "NetStream.Publish.Start" | "NetStream.Play.Start" => self.begun(),
             "NetStream.Unpublish.Success" | "NetStream.Play.Stop" | "NetStream.Play.UnpublishNotify" => {
                 self.events.push_back(ClientEvent::Ended(text("description").to_owned()));
             }

@@ -1,5 +1,7 @@
 //! Messages (§5.4, §6.2, §7.1): what chunks are put together to.
 
+use container::flv::TagKind;
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageType {
@@ -80,6 +82,43 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+impl Message {
+    /// What it brings of media: kind, time, body.
+    pub(crate) fn into_tags(mut self) -> Vec<(TagKind, u32, Vec<u8>)> {
+        let kind = match self.kind {
+            MessageType::Audio => TagKind::Audio,
+            MessageType::Video => TagKind::Video,
+            MessageType::Data => TagKind::Script,
+            // Behind a byte that says that AMF 3 may follow, AMF 0 does.
+            MessageType::Other(AMF3_DATA) => {
+                self.payload.drain(..self.payload.len().min(1));
+                TagKind::Script
+            }
+            MessageType::Aggregate => return self.parts(),
+            _ => return Vec::new(),
+        };
+        vec![(kind, self.timestamp, self.payload)]
+    }
+
+    /// The tags of an aggregate (§7.1.6), whose times count from the message's.
+    fn parts(&self) -> Vec<(TagKind, u32, Vec<u8>)> {
+        let mut rest = &self.payload[..];
+        let mut first = None;
+        let mut tags = Vec::new();
+        while let [kind, s0, s1, s2, t0, t1, t2, t3, _, _, _, after @ ..] = rest {
+            let size = u32::from_be_bytes([0, *s0, *s1, *s2]) as usize;
+            let Some(body) = after.get(..size) else { break };
+            let time = u32::from_be_bytes([*t3, *t0, *t1, *t2]);
+            let since = time.wrapping_sub(*first.get_or_insert(time));
+            if let Some(kind) = TagKind::from_number(*kind) {
+                tags.push((kind, self.timestamp.wrapping_add(since), body.to_vec()));
+            }
+            rest = after.get(size + 4..).unwrap_or_default();
+        }
+        tags
+    }
+}
+
 /// What stands in a user control message (§7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Control {
@@ -126,3 +165,6 @@ impl Control {
         }
     }
 }
+
+/// Data in AMF 3's envelope.
+const AMF3_DATA: u8 = 15;

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use container::FormatOptions;
 use container::flv::{self, TagFraming, TagKind};
+use container::{FormatOptions, Grouping};
 use media::{AccessUnit, Chunk, Codec, MuxError, Muxer, Track};
 
 use crate::chunk::{CHUNK_SIZE_OUT, write_message};
@@ -22,6 +22,8 @@ pub struct Packaging {
     pub publishes: bool,
     /// Opus goes along; programs that do not know it look for its parameters for seconds.
     pub opus: bool,
+    /// Which units go out together, so that they are one write.
+    pub grouping: Grouping,
 }
 
 impl Packaging {
@@ -29,16 +31,18 @@ impl Packaging {
     pub fn key(&self) -> String {
         let (publish, opus) =
             (if self.publishes { "&publish" } else { "" }, if self.opus { "&opus" } else { "" });
+        let grouping = self.grouping;
         match self.stream {
-            PLAYED => format!("rtmp{publish}{opus}"),
-            stream => format!("rtmp&stream={stream}{publish}{opus}"),
+            PLAYED => format!("rtmp{publish}{opus}{grouping}"),
+            stream => format!("rtmp&stream={stream}{publish}{opus}{grouping}"),
         }
     }
 }
 
 /// A muxer of chunks that are whole messages.
 pub fn muxer(packaging: Packaging) -> Box<dyn Muxer> {
-    let all = flv::muxer(Messages(packaging), &FormatOptions::default());
+    let options = FormatOptions { grouping: packaging.grouping, ..FormatOptions::default() };
+    let all = flv::muxer(Messages(packaging), &options);
     if packaging.opus { all } else { Box::new(WithoutOpus(all)) }
 }
 

@@ -191,31 +191,12 @@ impl Server {
             MessageType::Command => self.command(&message.payload)?,
             // Behind a byte that says that AMF 3 may follow, AMF 0 does.
             MessageType::Other(AMF3_COMMAND) => self.command(message.payload.get(1..).unwrap_or_default())?,
-            MessageType::Other(AMF3_DATA) => {
-                self.tag(
-                    TagKind::Script,
-                    message.timestamp,
-                    message.payload.get(1..).unwrap_or_default().to_vec(),
-                );
-            }
-            MessageType::Data => self.tag(TagKind::Script, message.timestamp, message.payload),
-            MessageType::Audio => self.tag(TagKind::Audio, message.timestamp, message.payload),
-            MessageType::Video => self.tag(TagKind::Video, message.timestamp, message.payload),
-            MessageType::Aggregate => {
-                for (kind, timestamp, body) in tags_of(&message) {
-                    self.tag(kind, timestamp, body.to_vec());
-                }
-            }
-            MessageType::SetChunkSize
-            | MessageType::Abort
-            | MessageType::Acknowledgement
-            | MessageType::SetPeerBandwidth
-            | MessageType::Other(_) => {}
+            _ => message.into_tags().into_iter().for_each(|tag| self.tag(tag)),
         }
         Ok(())
     }
 
-    fn tag(&mut self, kind: TagKind, timestamp: u32, body: Vec<u8>) {
+    fn tag(&mut self, (kind, timestamp, body): (TagKind, u32, Vec<u8>)) {
         if self.phase == Phase::Publishing {
             self.events.push_back(ServerEvent::Tag { kind, timestamp, body });
         }
@@ -304,27 +285,8 @@ impl Server {
     }
 }
 
-/// The tags of an aggregate (§7.1.6), whose times count from the message's.
-fn tags_of(message: &Message) -> Vec<(TagKind, u32, &[u8])> {
-    let mut rest = &message.payload[..];
-    let mut first = None;
-    let mut tags = Vec::new();
-    while let [kind, s0, s1, s2, t0, t1, t2, t3, _, _, _, after @ ..] = rest {
-        let size = u32::from_be_bytes([0, *s0, *s1, *s2]) as usize;
-        let Some(body) = after.get(..size) else { break };
-        let time = u32::from_be_bytes([*t3, *t0, *t1, *t2]);
-        let since = time.wrapping_sub(*first.get_or_insert(time));
-        if let Some(kind) = TagKind::from_number(*kind) {
-            tags.push((kind, message.timestamp.wrapping_add(since), body));
-        }
-        rest = after.get(size + 4..).unwrap_or_default();
-    }
-    tags
-}
-
 /// Bytes of messages that are not complete, before somebody may publish: commands are short.
 const CALL_LIMIT: usize = 64 * 1_024;
 const AMF3_COMMAND: u8 = 17;
-const AMF3_DATA: u8 = 15;
 /// Codecs by four characters that are taken and given.
 const FOUR_CC: [&str; 3] = ["avc1", "hvc1", "Opus"];

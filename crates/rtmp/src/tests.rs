@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use proptest::prelude::*;
 
+use container::Grouping;
 use container::flv::TagKind;
 
 use crate::{
@@ -180,13 +181,31 @@ fn several_tags_in_one_message_are_taken_apart() {
 }
 
 #[test]
+fn a_server_that_sends_at_once_and_several_tags_together_is_played() {
+    let mut pair = Pair::new(Purpose::Play, 1_000);
+    pair.settle().unwrap();
+    let tag = |kind: u8, time: u8| [kind, 0, 0, 1, 0, 0, time, 0, 0, 0, 0, time, 0, 0, 0, 12];
+    let mut bytes = Vec::new();
+    let payload = [tag(8, 10), tag(9, 33)].concat();
+    write_message((4, 65_536), (MessageType::Aggregate, 1_000, 1), &[&payload], &mut bytes);
+    pair.client.receive(&bytes).unwrap();
+    assert_eq!(pair.client.poll_event(), Some(ClientEvent::Ready { stream: 1, knows_opus: true }));
+    let tag = |kind, timestamp, body: u8| Some(ClientEvent::Tag { kind, timestamp, body: vec![body] });
+    assert_eq!(pair.client.poll_event(), tag(TagKind::Audio, 1_000, 10));
+    assert_eq!(pair.client.poll_event(), tag(TagKind::Video, 1_023, 33));
+}
+
+#[test]
 fn keys_of_packagings_differ_with_the_output() {
-    let keys: std::collections::HashSet<_> = [1, 2]
-        .into_iter()
-        .flat_map(|stream| [false, true].map(|publishes| (stream, publishes)))
-        .flat_map(|(stream, publishes)| [false, true].map(|opus| Packaging { stream, publishes, opus }.key()))
-        .collect();
-    assert_eq!(keys.len(), 8);
+    let mut keys = std::collections::HashSet::new();
+    for (stream, publishes, opus) in [1, 2].into_iter().flat_map(|stream| {
+        [(false, false), (false, true), (true, false), (true, true)].map(|(p, o)| (stream, p, o))
+    }) {
+        for grouping in [Grouping::RideOnVideo, Grouping::EveryUnit] {
+            keys.insert(Packaging { stream, publishes, opus, grouping }.key());
+        }
+    }
+    assert_eq!(keys.len(), 16);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::file::Section;
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
-use crate::net::dial::Place;
+use crate::net::dial::{Fingerprint, Place, Trust};
 use crate::supervise::egress::Destination;
 
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,8 @@ struct Table {
     url: String,
     /// Who proves that the other server is who it is, instead of the system's authorities.
     ca: Option<PathBuf>,
+    /// Of its certificate, which needs no authority then.
+    fingerprint: Option<Fingerprint>,
     #[serde(default)]
     on_demand: bool,
 }
@@ -34,7 +36,7 @@ pub(super) fn pushes(
 fn push(item: &Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Destination, ConfigError> {
     let written = item.clone().parse::<toml::Value>()?.to_string();
     let table = match item.as_str() {
-        Some(url) => Table { url: url.to_owned(), ca: None, on_demand: false },
+        Some(url) => Table { url: url.to_owned(), ca: None, fingerprint: None, on_demand: false },
         None => item.clone().parse()?,
     };
     let known = || endpoints.iter().flat_map(|e| e.push_schemes()).copied().collect::<Vec<_>>().join(", ");
@@ -49,6 +51,12 @@ fn push(item: &Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Destination, 
             known()
         )));
     };
-    let egress = endpoint.egress(place, table.ca.as_deref()).map_err(|words| item.error(words))?.into();
+    let trust = match (table.ca, table.fingerprint) {
+        (Some(_), Some(_)) => return Err(item.error("either ca or fingerprint: one is enough")),
+        (Some(file), None) => Trust::File(file),
+        (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint),
+        (None, None) => Trust::System,
+    };
+    let egress = endpoint.egress(place, &trust).map_err(|words| item.error(words))?.into();
     Ok(Destination { written, on_demand: table.on_demand, egress })
 }

@@ -6,6 +6,7 @@ pub mod derived;
 pub mod exec;
 pub mod file;
 pub mod hls;
+pub mod http_pull;
 pub mod mjpeg;
 pub mod pages;
 pub mod progressive;
@@ -27,6 +28,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &tcp::Tcp,
     &tcp_listen::TcpListen,
     &udp::Udp,
+    &http_pull::HttpPull,
     &file::File,
     &derived::Derived,
     &websocket::WebSocket,

@@ -1,22 +1,25 @@
 //! Reaching another server: TCP, or TLS on it, within a bounded time.
 //!
 //! Who the other server is, is proved by a certificate of the system's authorities, or of those in a file instead (WebPKI, RFC 5280); names and
-//! certificates are checked by rustls. A certificate that a server signed itself is its own authority: the file may hold just that one.
+//! certificates are checked by rustls. Or it is one certain certificate, known by its fingerprint: cameras sign their own, for no name.
 //!
 //! Not here: what is then spoken, trying again (see `supervise`).
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -84,6 +87,46 @@ impl fmt::Debug for Place {
     }
 }
 
+/// Who proves that another server is who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The system's authorities.
+    #[default]
+    System,
+    /// Those of a PEM file.
+    File(PathBuf),
+    /// Nobody: it has this very certificate.
+    Fingerprint(Fingerprint),
+}
+
+/// SHA-256 of a certificate, written as 64 digits, with colons or without.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Fingerprint([u8; 32]);
+
+impl TryFrom<String> for Fingerprint {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits: Vec<u8> =
+            text.chars().filter(|c| *c != ':').map_while(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        let plain = text.chars().filter(|c| *c != ':').count();
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        match bytes.try_into() {
+            Ok(bytes) if plain == 64 => Ok(Self(bytes)),
+            _ => Err(
+                "expected the SHA-256 of a certificate: 64 digits, as `openssl x509 -noout -fingerprint -sha256` prints them",
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// How other servers are reached. Cheap to clone.
 #[derive(Clone)]
 pub struct Dialer {
@@ -103,14 +146,23 @@ impl Dialer {
     /// By TCP alone.
     pub const PLAIN: Self = Self { tls: None };
 
-    /// By TLS; believes the authorities of a PEM file, or those of the system.
+    /// By TLS.
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn secure(authorities: Option<&Path>) -> Result<Self, String> {
+    pub fn secure(trust: &Trust) -> Result<Self, String> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
         let mut roots = RootCertStore::empty();
-        match authorities {
-            Some(path) => {
+        match trust {
+            Trust::Fingerprint(fingerprint) => {
+                let verifier = Arc::new(Pinned(*fingerprint));
+                let config =
+                    config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+                return Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) });
+            }
+            Trust::File(path) => {
                 let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
                 for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
                     let certificate = certificate.map_err(|error| wrong(&error))?;
@@ -121,25 +173,25 @@ impl Dialer {
                 }
             }
             // Some of what is there may be of kinds that rustls does not take; without any, no server can prove itself, and says so.
-            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+            Trust::System => {
+                let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
         }
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
         Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
-    /// By TLS or TCP alone, where a file of authorities is for TLS only.
+    /// By TLS or by TCP alone, where nobody is trusted in particular.
     ///
     /// # Errors
     /// What is wrong with the file, in words.
-    pub fn new(tls: bool, authorities: Option<&Path>) -> Result<Self, String> {
-        match (tls, authorities) {
-            (true, authorities) => Self::secure(authorities),
-            (false, None) => Ok(Self::PLAIN),
-            (false, Some(_)) => Err("`ca` is for addresses with TLS: nobody proves anything here".to_owned()),
+    pub fn new(tls: bool, trust: &Trust) -> Result<Self, String> {
+        match (tls, trust) {
+            (true, trust) => Self::secure(trust),
+            (false, Trust::System) => Ok(Self::PLAIN),
+            (false, _) => {
+                Err("without TLS nobody proves anything: ca and fingerprint have no meaning".to_owned())
+            }
         }
     }
 
@@ -164,6 +216,49 @@ impl Dialer {
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.tls.is_some() { "Dialer(TLS)" } else { "Dialer(TCP)" })
+    }
+}
+
+/// Believes one certificate. That its owner has the key is checked as ever.
+#[derive(Debug)]
+struct Pinned(Fingerprint);
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let shown = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+        match shown.as_ref() == self.0.0 {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(rustls::Error::General("the certificate has another fingerprint".to_owned())),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &provider().signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &provider().signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -216,6 +311,17 @@ impl AsyncWrite for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_is_written_as_other_programs_print_it() {
+        let colons = vec!["Ab"; 32].join(":");
+        let fingerprint = Fingerprint::try_from(colons.clone()).unwrap();
+        assert_eq!(fingerprint, Fingerprint([0xab; 32]));
+        assert_eq!(Fingerprint::try_from("ab".repeat(32)), Ok(fingerprint));
+        for wrong in [String::new(), "ab".repeat(31), colons + "0", "g0".repeat(32)] {
+            assert!(Fingerprint::try_from(wrong).is_err());
+        }
+    }
 
     #[test]
     fn an_address_is_taken_apart_and_shows_no_secret() {

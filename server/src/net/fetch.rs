@@ -15,7 +15,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 
-use super::dial::{Dialer, Line};
+use super::dial::{Dialer, Line, Trust};
 
 /// Where something is asked for: `http` or `https`, and a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Answer {
 }
 
 /// Who asks.
-const AGENT: &str = concat!("firstlight/", env!("CARGO_PKG_VERSION"));
+pub const AGENT: &str = concat!("firstlight/", env!("CARGO_PKG_VERSION"));
 
 /// Asks.
 #[derive(Clone)]
@@ -107,7 +107,9 @@ impl Client {
     /// # Errors
     /// What is wrong with the file.
     pub fn new(authorities: Option<&Path>) -> Result<Self, String> {
-        Ok(Self { secure: Dialer::secure(authorities)? })
+        Ok(Self {
+            secure: Dialer::secure(&authorities.map_or(Trust::System, |path| Trust::File(path.to_owned())))?,
+        })
     }
 
     /// Asks for what is at an address: an answer of at most so many bytes, whole within this time.

@@ -1,16 +1,17 @@
 //! RTMP: players and publishers at `rtmp://host/{stream}` (see `docs/ref/endpoints/rtmp.md`).
 //!
 //! Maps what a peer asks for onto a stream (`names`), a publisher onto its seat (`publisher`), and a player onto a packaging of messages that
-//! all players share (`player`); and streams onto other servers (`push`). The protocol is the crate `rtmp`'s, sending is `viewers`'.
+//! all players share (`player`); and streams from other servers (`source`) and onto them (`push`). The protocol is the crate `rtmp`'s, sending is `viewers`'.
 
 mod connection;
+mod intake;
 mod names;
 mod player;
 mod publisher;
 mod push;
 mod remote;
+mod source;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +24,10 @@ use serde::Deserialize;
 
 use crate::config::file::Section;
 use crate::config::values::{ListenAddresses, Span};
-use crate::endpoint::{Context, Egress, Endpoint, Listen, Parts, Serve};
+use crate::endpoint::{Context, Egress, Endpoint, Listen, Parts, Serve, Source};
 use crate::error::ConfigError;
 use crate::net::connections::Permit;
-use crate::net::dial::Place;
+use crate::net::dial::{Place, Trust};
 use crate::net::peer::Peer;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -69,12 +70,31 @@ impl Endpoint for Rtmp {
         "rtmp"
     }
 
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["rtmp", "rtmps"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#""rtmp://192.168.1.40/live/key""#,
+            r#"{ rtmp = { url = "rtmps://192.168.1.40:1936/live/key", fingerprint = "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2" } }"#,
+        ]
+    }
+
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        Ok(Box::new(source::RtmpSource::parse(spec)?))
+    }
+
     fn push_schemes(&self) -> &'static [&'static str] {
         &["rtmp", "rtmps"]
     }
 
-    fn egress(&self, place: Place, authorities: Option<&Path>) -> Result<Box<dyn Egress>, String> {
-        Ok(Box::new(push::Push::new(place, authorities)?))
+    fn egress(&self, place: Place, trust: &Trust) -> Result<Box<dyn Egress>, String> {
+        Ok(Box::new(push::Push::new(place, trust)?))
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::Extensions;
 use bytes::{Bytes, BytesMut};
+use container::Grouping;
 use hub::LagPolicy;
 use media::Chunk;
 use rtmp::{Packaging, Refusal, Request, Server, ServerEvent};
@@ -38,15 +39,22 @@ pub(super) fn admit(
     request: &Request,
     extensions: &Extensions,
 ) -> Result<Player, End> {
-    let packaging = Packaging { stream: 1, publishes: false, opus: request.knows_opus };
+    let asked =
+        request.query.split('&').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == "group_ms");
+    let grouping = match asked.map(|(_, value)| value.parse::<Grouping>()) {
+        None => Grouping::default(),
+        Some(Ok(grouping)) => grouping,
+        Some(Err(words)) => return Err(End::Refused(Refusal::Failed, words)),
+    };
+    let packaging = Packaging { stream: 1, publishes: false, opus: request.knows_opus, grouping };
     match shared.context.audience.admit(camera, packaging.key(), extensions) {
         Ok(admission) => Ok(Player { admission, packaging }),
         Err(refusal) => Err(End::Refused(Refusal::Failed, refusal.to_string())),
     }
 }
 
-/// Plays until either side ends it.
-pub(super) async fn run(
+/// Plays until either side ends it, as a task of its own: what was needed to agree on it is given back.
+pub(super) fn play(
     shared: &Shared,
     connection: Connection,
     camera: &Camera,
@@ -69,7 +77,8 @@ pub(super) async fn run(
     let policy = LagPolicy { max_lag: shared.settings.max_lag.0 };
     let ready = Ready { io, read: Bytes::new(), permit: Some(Arc::new(permit)) };
     let dialogue = Playing { server, begun: false };
-    shared.viewers.serve(ready, camera.stream(), form, policy, manners, dialogue, admission).await;
+    let session = shared.viewers.serve(ready, camera.stream(), form, policy, manners, dialogue, admission);
+    shared.context.tasks.spawn("rtmp-player", session);
 }
 
 /// What a player and the server say to each other.

@@ -1,29 +1,18 @@
 //! A peer that publishes: its tags into the stream, until either side ends it.
-//!
-//! Silence is counted in units, not in bytes: somebody who sends what nothing can be made of holds the seat no longer than somebody who
-//! sends nothing.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::Extensions;
-use container::demux::TagsDemuxer;
-use container::flv::TagKind;
-use hub::Publisher;
-use media::AccessUnit;
 use rtmp::{Refusal, ServerEvent};
 use tokio::io::AsyncReadExt;
-use tracing::warn;
 
 use super::Shared;
 use super::connection::{Connection, End, READ};
-use crate::error::SourceError;
-use crate::ingest::SILENCE;
+use super::intake::Intake;
 use crate::net::rate_limit::RateLimit;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::Seat;
-use crate::telemetry::Throttle;
 
 /// Publishes until either side ends it.
 pub(super) async fn run(
@@ -36,7 +25,7 @@ pub(super) async fn run(
         Ok(taken) => taken,
         Err(refused) => return End::Refused(Refusal::Failed, refused.to_string()),
     };
-    let mut feed = Feed::new(publisher);
+    let mut feed = Intake::new(publisher);
     connection.server.accept();
     let rate = RateLimit::new(shared.context.limits.now().publish_rate, Instant::now());
     let end = tokio::select! {
@@ -59,7 +48,7 @@ pub(super) async fn run(
     end
 }
 
-async fn pump(connection: &mut Connection, feed: &mut Feed, mut rate: RateLimit) -> End {
+async fn pump(connection: &mut Connection, feed: &mut Intake, mut rate: RateLimit) -> End {
     let mut buffer = vec![0; READ];
     let mut wait = Duration::ZERO;
     loop {
@@ -92,58 +81,5 @@ async fn pump(connection: &mut Connection, feed: &mut Feed, mut rate: RateLimit)
             },
             words = feed.silence() => return End::Refused(Refusal::Failed, words),
         }
-    }
-}
-
-/// One publisher's tags.
-struct Feed {
-    demuxer: TagsDemuxer,
-    publisher: Publisher,
-    units: VecDeque<AccessUnit>,
-    /// When units last came.
-    heard: Instant,
-    errors: u64,
-    damage: Throttle,
-}
-
-impl Feed {
-    fn new(publisher: Publisher) -> Self {
-        let now = Instant::now();
-        Self {
-            demuxer: TagsDemuxer::new(now),
-            publisher,
-            units: VecDeque::new(),
-            heard: now,
-            errors: 0,
-            damage: Throttle::new(Duration::from_secs(10)),
-        }
-    }
-
-    fn push(&mut self, kind: TagKind, timestamp: u32, body: &[u8]) -> Result<(), SourceError> {
-        let now = Instant::now();
-        self.demuxer.push(kind, timestamp, body, now, &mut self.units);
-        let stream = self.publisher.stream().name().clone();
-        for note in self.demuxer.notes() {
-            warn!(%stream, "{note}");
-        }
-        let errors = self.demuxer.stats().errors;
-        if errors > self.errors
-            && let Some(held) = self.damage.allow()
-        {
-            warn!(%stream, errors = errors - self.errors, held, "damaged tags were left out");
-            self.errors = errors;
-        }
-        if self.units.is_empty() {
-            return Ok(());
-        }
-        self.heard = now;
-        self.publisher.set_tracks(self.demuxer.tracks().to_vec());
-        Ok(self.units.drain(..).try_for_each(|unit| self.publisher.publish(unit))?)
-    }
-
-    /// To be awaited while nothing comes: ends, in words, when that takes too long. Cancel-safe.
-    async fn silence(&self) -> String {
-        tokio::time::sleep(SILENCE.saturating_sub(self.heard.elapsed())).await;
-        format!("nothing playable came for {} s", SILENCE.as_secs())
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Not here: when, and what happens after a failure (see `supervise::egress`).
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use container::Grouping;
 use futures_core::future::BoxFuture;
 use hub::{LagPolicy, Next, PackagingKey, Subscription};
 use media::{Chunk, InitSegment};
@@ -17,7 +17,7 @@ use super::remote::{Call, Remote};
 use crate::endpoint::{Egress, Outgoing};
 use crate::error::EgressError;
 use crate::ingest::SILENCE;
-use crate::net::dial::Place;
+use crate::net::dial::{Place, Trust};
 
 /// One other server.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ const MAX_LAG: Duration = Duration::from_secs(5);
 impl Push {
     /// # Errors
     /// What is wrong with the address, without its secrets.
-    pub(super) fn new(place: Place, authorities: Option<&Path>) -> Result<Self, String> {
-        Remote::new(place, authorities).map(Self)
+    pub(super) fn new(place: Place, trust: &Trust) -> Result<Self, String> {
+        Remote::new(place, trust).map(Self)
     }
 
     async fn publish(&self, outgoing: Outgoing) -> Result<(), String> {
@@ -39,7 +39,7 @@ impl Push {
             agreed = self.0.call(Purpose::Publish) => agreed?,
             () = stop.cancelled() => return Ok(()),
         };
-        let packaging = Packaging { stream: number, publishes: true, opus };
+        let packaging = Packaging { stream: number, publishes: true, opus, grouping: Grouping::default() };
         let key = PackagingKey::new(packaging.key());
         let policy = LagPolicy { max_lag: MAX_LAG };
         let chunks = stream.subscribe_packaged(&key, policy, || rtmp::muxer(packaging));

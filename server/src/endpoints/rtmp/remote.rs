@@ -2,14 +2,13 @@
 //!
 //! Secrets of an address are its stream key and its query. Neither labels nor errors show them, not even where the other server repeats them.
 
-use std::path::Path;
 use std::time::Duration;
 
 use rtmp::{Client, ClientEvent, Purpose, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::secrets;
-use crate::net::dial::{Dialer, Line, Place};
+use crate::net::dial::{Dialer, Line, Place, Trust};
 
 /// Where to, and how.
 #[derive(Debug)]
@@ -35,15 +34,17 @@ pub(super) struct Call {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A server that takes nothing for this long is given up.
 const SEND: Duration = Duration::from_secs(10);
+/// As much as one read takes.
+pub(super) const READ: usize = 64 * 1_024;
 /// The ports without TLS and with it.
 const PORTS: [u16; 2] = [1_935, 443];
 
 impl Remote {
     /// # Errors
     /// What is wrong with the address, without its secrets.
-    pub(super) fn new(place: Place, authorities: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn new(place: Place, trust: &Trust) -> Result<Self, String> {
         let tls = place.scheme == "rtmps";
-        let dialer = Dialer::new(tls, authorities)?;
+        let dialer = Dialer::new(tls, trust)?;
         if place.credentials.is_some() {
             return Err(
                 "RTMP has no place for user:password@; write what the server takes, as ?user=…&pass=…"
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     fn remote(url: &str) -> Result<Remote, String> {
-        Remote::new(Place::parse(url).unwrap(), None)
+        Remote::new(Place::parse(url).unwrap(), &Trust::System)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a viewer asks for in the query of `/{stream}/ws`.
 
-use container::{Ending, Format, FormatOptions, Grouping};
+use container::{Ending, Format, FormatOptions};
 
 /// Format and options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,7 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
                 "format" => format = value.parse().map_err(|e| format!("format: {e}"))?,
-                "group_ms" => {
-                    let millis = value
-                        .parse()
-                        .map_err(|_| format!("group_ms: {value:?} is no number of milliseconds"))?;
-                    options.grouping = Grouping::from_millis(Some(millis));
-                }
+                "group_ms" => options.grouping = value.parse()?,
                 "video" => options.video = switch(name, value)?,
                 "audio" => options.audio = switch(name, value)?,
                 "ending" => {
