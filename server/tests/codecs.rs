@@ -1,0 +1,82 @@
+//! `docs/ref/codecs.md` says of every way out what its packaging says itself.
+
+#![allow(clippy::unwrap_used)] // a test may
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use container::{Format, FormatOptions, Grouping};
+use media::{
+    AacParameters, CodecParameters, G711Law, G711Parameters, H264Parameters, H265Parameters, Muxer,
+    OpusParameters, ProfileTierLevel, Timescale, Track, TrackId,
+};
+
+/// A track of each codec, as good as any for this.
+fn tracks() -> Vec<Arc<Track>> {
+    let nal = |bytes: &'static [u8]| Bytes::from_static(bytes);
+    let h264 = H264Parameters::new(nal(&[0x67, 66, 0, 30]), vec![nal(&[0x68, 1])], (640, 480), Some(0));
+    let sets = (nal(&[0x40, 1, 1]), nal(&[0x42, 1, 1]), vec![nal(&[0x44, 1, 1])]);
+    let h265 = H265Parameters::new(sets, ProfileTierLevel([1; 12]), (640, 480), 0);
+    let all = [
+        CodecParameters::H264(h264.unwrap()),
+        CodecParameters::H265(h265.unwrap()),
+        CodecParameters::Aac(AacParameters::new(nal(&[0x12, 0x10]), 2, 44_100, 2).unwrap()),
+        CodecParameters::Opus(OpusParameters::new(2, 312).unwrap()),
+        CodecParameters::G711(G711Parameters::new(G711Law::A, 8_000, 1).unwrap()),
+    ];
+    let timescale = Timescale::VIDEO_90K;
+    all.into_iter().map(|parameters| Arc::new(Track { id: TrackId::VIDEO, timescale, parameters })).collect()
+}
+
+/// The table under a heading: its first column to the others, by the heads of those.
+fn table(page: &str, heading: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+    };
+    let mut lines =
+        rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let heads = cells(lines.next().unwrap());
+    lines
+        .skip(1)
+        .map(|line| {
+            let cells = cells(line);
+            (cells[0].clone(), heads.iter().cloned().zip(cells).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_of_codecs_says_of_every_way_out_what_it_carries() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ref/codecs.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let rows = table(&page, "Out");
+    let rtmp = |opus| {
+        rtmp::muxer(rtmp::Packaging { stream: 1, publishes: false, opus, grouping: Grouping::default() })
+    };
+    let (knows, does_not) = (rtmp(true), rtmp(false));
+    for (way, row) in &rows {
+        let muxer: Option<Box<dyn Muxer>> =
+            way.parse().ok().map(|format: Format| format.muxer(&FormatOptions::default()));
+        for track in tracks() {
+            let says = match (way.as_str(), &muxer) {
+                (_, Some(muxer)) if muxer.accepts(&track) => "yes",
+                ("rtsp", None) if rtp::sdp::carries(&track.parameters) => "yes",
+                ("rtmp", None) if does_not.accepts(&track) => "yes",
+                ("rtmp", None) if knows.accepts(&track) => "if they know it",
+                (_, Some(_)) | ("rtsp" | "rtmp", None) => "–",
+                (other, None) => panic!("{other} is no way out"),
+            };
+            let codec = track.parameters.codec().name();
+            assert_eq!(row.get(codec).map(String::as_str), Some(says), "{way}: {codec}");
+        }
+    }
+    for format in Format::ALL {
+        assert!(rows.contains_key(format.name()), "{} is not in the table", format.name());
+    }
+    for way in table(&page, "In").values() {
+        assert!(tracks().iter().all(|track| way.contains_key(track.parameters.codec().name())), "{way:?}");
+    }
+}
