@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use firstlight_e2e::camera::{Camera, Film};
@@ -98,6 +100,32 @@ fn ffmpeg_plays_picture_and_sound() {
         let pictures = frames.lines().filter(|line| !line.starts_with('#')).count();
         assert!(errors.is_empty() && (48..=52).contains(&pictures), "{playlist}: {pictures} {errors}");
     }
+}
+
+#[test]
+fn gstreamer_plays_past_what_was_there_when_it_came() {
+    let server = Server::with_source(SOURCE);
+    let location = format!("location=http://{}/front/index.m3u8", server.address());
+    let decode = "! hlsdemux ! qtdemux name=d d.video_0 ! queue ! h264parse ! avdec_h264 ! fakesink silent=false sync=false";
+    let mut gst = Command::new("gst-launch-1.0")
+        .args(["-v", "souphttpsrc", &location])
+        .args(decode.split(' '))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("GStreamer is needed by the tests");
+    let output = gst.stdout.take().unwrap();
+    let pictures = std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        // One line a picture; what was there first is 25 to 50 of them.
+        lines.filter(|line| line.contains("chain")).take(150).count()
+    });
+    within(Duration::from_secs(30), "GStreamer has decoded enough, or ended", || {
+        (pictures.is_finished() || gst.try_wait().unwrap().is_some()).then_some(())
+    });
+    let _ = gst.kill();
+    let _ = gst.wait();
+    assert_eq!(pictures.join().unwrap(), 150);
 }
 
 #[test]
