@@ -151,7 +151,7 @@ impl App {
                 }
             });
         }
-        let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.router(), context.clone()));
+        let http: Arc<dyn Protocol> = Arc::new(Http::new(routes.answers(), context.clone()));
         let config = tls.as_ref().map(Tls::config);
         let serve = |listeners: Vec<TcpListener>, is_tls: bool, protocol: Arc<dyn Protocol>| {
             for listener in listeners {

@@ -125,3 +125,79 @@ fn read_answer(mut socket: TcpStream) -> Response {
     response.body = String::from_utf8_lossy(&response.bytes).into_owned();
     response
 }
+
+/// A connection on which one request follows another.
+#[derive(Debug)]
+pub struct Kept {
+    socket: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Kept {
+    /// Connects.
+    pub fn open(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).expect("the server listens");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a timeout");
+        Self { socket, read: Vec::new() }
+    }
+
+    /// Sends these bytes.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the server reads");
+    }
+
+    /// Sends the head of a request with these header lines.
+    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) {
+        self.send(head(method, path, headers).as_bytes());
+    }
+
+    /// Asks with `GET` for a path, and reads the answer.
+    pub fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.ask("GET", path, headers);
+        self.answer()
+    }
+
+    /// Reads the next answer, which must say how long it is.
+    pub fn answer(&mut self) -> Response {
+        let mut response = self.head();
+        let length = response.header("content-length").expect("a length").parse().expect("a number");
+        while self.read.len() < length {
+            assert!(self.more(), "the body ends early");
+        }
+        let rest = self.read.split_off(length);
+        response.bytes = std::mem::replace(&mut self.read, rest);
+        response.body = String::from_utf8_lossy(&response.bytes).into_owned();
+        response
+    }
+
+    /// Reads the next answer's head alone.
+    pub fn head(&mut self) -> Response {
+        let end = loop {
+            if let Some(at) = self.read.windows(4).position(|at| at == b"\r\n\r\n") {
+                break at;
+            }
+            assert!(self.more(), "the connection ends inside a head");
+        };
+        let rest = self.read.split_off(end + 4);
+        let head = std::mem::replace(&mut self.read, rest);
+        Response::parse_head(&String::from_utf8_lossy(&head[..end])).expect("the answer is HTTP")
+    }
+
+    /// Whether the server has closed it, with nothing more to read.
+    pub fn is_over(&mut self) -> bool {
+        self.read.is_empty() && !self.more()
+    }
+
+    fn more(&mut self) -> bool {
+        let mut buffer = [0; 16_384];
+        let read = self.socket.read(&mut buffer).expect("the server answers");
+        self.read.extend_from_slice(&buffer[..read]);
+        read > 0
+    }
+}
+
+/// The head of a request without a body.
+pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: cam\r\n{lines}\r\n")
+}

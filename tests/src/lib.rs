@@ -9,6 +9,7 @@ pub mod camera;
 pub mod clip;
 pub mod http;
 pub mod parts;
+pub mod player;
 pub mod program;
 pub mod prometheus;
 pub mod random;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use firstlight_e2e::camera::{Camera, Film};
 use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::http::{self, Response};
-use firstlight_e2e::{Server, eventually, tool, within};
+use firstlight_e2e::{Server, eventually, player, tool, within};
 use hls::reading::{ListedSegment, MediaPlaylist};
 
 const SOURCE: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }";
@@ -100,6 +100,15 @@ fn ffmpeg_plays_picture_and_sound() {
         let pictures = frames.lines().filter(|line| !line.starts_with('#')).count();
         assert!(errors.is_empty() && (48..=52).contains(&pictures), "{playlist}: {pictures} {errors}");
     }
+}
+
+#[test]
+fn mpv_and_vlc_play() {
+    let server = Server::with_source(SOURCE);
+    let url = format!("http://{}/front/index.m3u8", server.address());
+    assert_eq!(player::mpv(&url), None);
+    let (kinds, said) = player::vlc(&url);
+    assert!(kinds.contains("h264") && kinds.contains("aac"), "{kinds} {said}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use container::flv::amf0::Value;
 use firstlight_e2e::camera::free_port;
 use firstlight_e2e::clip::{self, PLAIN, REORDERED};
 use firstlight_e2e::rtmp::{Peer, Program, Tag, tags_of};
-use firstlight_e2e::{Server, Viewer, eventually, tool, within};
+use firstlight_e2e::{Server, Viewer, eventually, player, tool, within};
 use rtmp::ClientEvent;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -108,31 +108,9 @@ fn gstreamer_publishes_and_plays() {
 fn mpv_and_vlc_play() {
     let (_server, address) = server(&format!("[streams.front]\nsource = {PATTERN}\n"));
     let url = format!("rtmp://{address}/front");
-    let quiet = ["--no-config", "--vo=null", "--ao=null", "--length=2", "--msg-level=all=error"];
-    let mpv = Command::new("timeout").args(["30", "mpv"]).args(quiet).arg(&url).output().unwrap();
-    let said = String::from_utf8_lossy(&mpv.stdout);
-    assert!(mpv.status.success() && said.is_empty(), "{} {said}", mpv.status);
-    // VLC does not run as root: as nobody it needs a place of its own. What it reads, it writes again.
-    let home = std::env::temp_dir().join(format!("firstlight-vlc-{}", std::process::id()));
-    std::fs::create_dir_all(&home).unwrap();
-    std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let copy = home.join("seen.ts");
-    let sout = format!("#standard{{access=file,mux=ts,dst={}}}", copy.display());
-    let mut vlc = Command::new("timeout");
-    vlc.arg("60");
-    if rustix::process::geteuid().is_root() {
-        vlc.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
-    }
-    vlc.args(["cvlc", "-I", "dummy", "--run-time=4", &url, "--sout", &sout, "vlc://quit"]);
-    let vlc = vlc.env("HOME", &home).output().unwrap();
-    let seen = std::fs::read(&copy).unwrap_or_default();
-    std::fs::remove_dir_all(&home).unwrap();
-    let kinds = if seen.is_empty() { String::new() } else { tool::probe(&seen, "stream=codec_name") };
-    assert!(
-        kinds.contains("h264") && kinds.contains("aac"),
-        "{kinds} {}",
-        String::from_utf8_lossy(&vlc.stderr)
-    );
+    assert_eq!(player::mpv(&url), None);
+    let (kinds, said) = player::vlc(&url);
+    assert!(kinds.contains("h264") && kinds.contains("aac"), "{kinds} {said}");
 }
 
 #[test]

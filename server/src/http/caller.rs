@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response};
-use axum::middleware::Next;
 
 use super::refusal;
 use crate::auth::{self, Guard};
@@ -17,22 +16,21 @@ use crate::net::peer::Peer;
 use crate::supervise::caller::settle;
 
 /// Puts who asks, and from where, into the request's extensions.
+///
+/// # Errors
+/// The refusal of one who has to wait before they may say again who they are.
 pub(super) async fn know(
     guard: &Guard,
     connections: &Connections,
     request: Request,
-    next: Next,
-) -> Response<Body> {
+) -> Result<Request, Response<Body>> {
     let (mut head, body) = request.into_parts();
     if let Some(peer) = head.extensions.get::<Peer>().copied() {
         head.extensions.insert(connections.client(peer, &head.headers));
     }
-    let caller = match settle(guard, guard.identify(&head)).await {
-        Ok(caller) => caller,
-        Err(wait) => return refusal::slowed(wait),
-    };
+    let caller = settle(guard, guard.identify(&head)).await.map_err(refusal::slowed)?;
     head.extensions.insert(caller.identity);
-    next.run(Request::from_parts(head, body)).await
+    Ok(Request::from_parts(head, body))
 }
 
 /// A session's cookie: not for scripts, sent for our own pages alone, and never in the clear if it was given by TLS.

@@ -3,47 +3,53 @@
 //!
 //! Not here: which shape; see [`Refusals`]. The API's own is in [`super::problem`].
 
-use std::sync::Arc;
-
 use axum::body::to_bytes;
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 
 use super::problem::PROBLEM_JSON;
 use crate::endpoint::Refusals;
 
-/// Lets a request be answered, and a refusal be written as its address asks.
-pub(super) async fn translate(dialects: Arc<[Refusals]>, request: Request, next: Next) -> Response {
-    let first = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let Some(dialect) = dialects.iter().find(|dialect| dialect.below.contains(&first)) else {
-        return next.run(request).await;
-    };
-    let asked = request.headers().clone();
-    let response = next.run(request).await;
-    let status = response.status();
-    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let is_own = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
-    if is_own || !(status.is_client_error() || status.is_server_error()) {
-        return response;
+/// How the refusal of one request is to be written.
+pub(super) struct Dialect {
+    write: fn(&HeaderMap, StatusCode, &str) -> Response,
+    asked: HeaderMap,
+}
+
+impl Dialect {
+    /// The one of the request's address, if it has one of its own.
+    pub(super) fn of(request: &Request, dialects: &[Refusals]) -> Option<Self> {
+        let first = request.uri().path().split('/').nth(1).unwrap_or_default();
+        let found = dialects.iter().find(|dialect| dialect.below.contains(&first))?;
+        Some(Self { write: found.write, asked: request.headers().clone() })
     }
-    let is_problem = kind == Some(PROBLEM_JSON.as_bytes());
-    let (mut head, body) = response.into_parts();
-    let words = to_bytes(body, MAX_WORDS).await.unwrap_or_default();
-    let words = if is_problem {
-        let problem: Value = serde_json::from_slice(&words).unwrap_or_default();
-        problem["detail"].as_str().unwrap_or_default().to_owned()
-    } else {
-        String::from_utf8_lossy(&words).trim().to_owned()
-    };
-    let (shape, body) = (dialect.write)(&asked, status, &words).into_parts();
-    head.status = shape.status;
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.headers.remove(header::CONTENT_TYPE);
-    head.headers.extend(shape.headers);
-    Response::from_parts(head, body)
+
+    /// Writes the answer so, if it is a refusal.
+    pub(super) async fn translate(self, response: Response) -> Response {
+        let status = response.status();
+        let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_own = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
+        if is_own || !(status.is_client_error() || status.is_server_error()) {
+            return response;
+        }
+        let is_problem = kind == Some(PROBLEM_JSON.as_bytes());
+        let (mut head, body) = response.into_parts();
+        let words = to_bytes(body, MAX_WORDS).await.unwrap_or_default();
+        let words = if is_problem {
+            let problem: Value = serde_json::from_slice(&words).unwrap_or_default();
+            problem["detail"].as_str().unwrap_or_default().to_owned()
+        } else {
+            String::from_utf8_lossy(&words).trim().to_owned()
+        };
+        let (shape, body) = (self.write)(&self.asked, status, &words).into_parts();
+        head.status = shape.status;
+        head.headers.remove(header::CONTENT_LENGTH);
+        head.headers.remove(header::CONTENT_TYPE);
+        head.headers.extend(shape.headers);
+        Response::from_parts(head, body)
+    }
 }
 
 /// A refusal is a sentence.

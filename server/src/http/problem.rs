@@ -4,9 +4,7 @@
 //! [`in_api`]. Which kind has which status stands in one place, [`Problem::from`].
 
 use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
@@ -146,14 +144,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives refusals that were made by others the shape of those of the API.
-pub async fn in_api(request: Request, next: Next) -> Response {
-    let of_api = request.uri().path().starts_with("/api/");
-    let method = request.method().clone();
-    let response = next.run(request).await;
+/// Gives the refusal of an API request that was made by others the shape of those of the API.
+pub(super) async fn in_api(method: &Method, response: Response) -> Response {
     let status = response.status();
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON);
-    if !of_api || is_problem || !(status.is_client_error() || status.is_server_error()) {
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let (mut head, body) = response.into_parts();

@@ -4,8 +4,8 @@
 //! `ws` of the stream `OAK1/CAM_A`. Fixed routes (`/api`, `/cameras`, …) come first; no stream may be named so that
 //! the two could meet (see [`crate::config::reserved`]).
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,19 +15,20 @@ use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use hub::StreamName;
 use percent_encoding::percent_decode_str;
+use tower::ServiceExt;
 
 use crate::auth::{Access, Identity, Right};
 use crate::config::limits::LiveLimits;
 use crate::endpoint::{Context, Parts, Refusals, Route, StreamOf, StreamRoute};
+use crate::http::answers::Answers;
 use crate::http::bounded::bounded;
-use crate::http::{api, caller, dialect, links, login, metrics, problem, refusal, security};
+use crate::http::{api, links, login, metrics, refusal};
 use crate::roster::Roster;
-use crate::telemetry::Throttle;
 
 /// All routes, and what each asks of a caller.
 #[derive(Debug)]
 pub struct Routes {
-    router: Router,
+    answers: Answers,
     table: Vec<Entry>,
 }
 
@@ -72,45 +73,13 @@ impl Routes {
         });
         let table = fixed.chain(below_streams).collect();
 
-        let mut router = Router::new();
-        for Route { path, access, stream, handler, .. } in routes {
-            let check = Arc::new(Check { access, stream, limits: context.limits.clone() });
-            let checked = handler.layer(middleware::from_fn(
-                move |parameters: RawPathParams, request: Request, next: Next| {
-                    let check = Arc::clone(&check);
-                    async move { check.admit(&parameters, request, next).await }
-                },
-            ));
-            router = router.route(&path, checked);
-        }
-        let stream_routes: Arc<[StreamRoute]> = stream_routes.into();
-        let dispatching = context.clone();
-        let router = router.fallback(move |request: Request| {
-            let (routes, context) = (Arc::clone(&stream_routes), dispatching.clone());
-            async move { dispatch(&routes, &context, request).await }
-        });
-        let (guard, connections) = (Arc::clone(&context.guard), Arc::clone(&context.connections));
-        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let (guard, connections) = (Arc::clone(&guard), Arc::clone(&connections));
-            async move { caller::know(&guard, &connections, request, next).await }
-        }));
-        let origins = Arc::clone(&context.origins);
-        let refused = Arc::new(Throttle::new(BETWEEN_REFUSALS));
-        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let (origins, refused) = (Arc::clone(&origins), Arc::clone(&refused));
-            async move { security::answer(&origins, &refused, request, next).await }
-        }));
-        let router = router.layer(middleware::from_fn(problem::in_api));
-        let dialects: Arc<[Refusals]> = dialects.into();
-        let router = router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            dialect::translate(Arc::clone(&dialects), request, next)
-        }));
-        Self { router, table }
+        let fixed = Fixed::new(routes, &context.limits);
+        Self { answers: Answers::new(fixed, stream_routes, dialects, context), table }
     }
 
     /// What answers requests.
-    pub fn router(&self) -> Router {
-        self.router.clone()
+    pub fn answers(&self) -> Answers {
+        self.answers.clone()
     }
 
     /// Every route there is.
@@ -123,6 +92,60 @@ impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {:?}", self.method, self.path, self.access)
     }
+}
+
+/// The routes with a fixed beginning.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    router: Router,
+    /// The first parts of their paths: no stream's name begins so.
+    beginnings: HashSet<String>,
+}
+
+impl Fixed {
+    fn new(routes: Vec<Route>, limits: &LiveLimits) -> Self {
+        let (mut router, mut beginnings) = (Router::new(), HashSet::new());
+        for Route { path, access, stream, handler, .. } in routes {
+            beginnings.insert(beginning(&path).to_owned());
+            let check = Arc::new(Check { access, stream, limits: limits.clone() });
+            let checked = handler.layer(middleware::from_fn(
+                move |parameters: RawPathParams, request: Request, next: Next| {
+                    let check = Arc::clone(&check);
+                    async move { check.admit(&parameters, request, next).await }
+                },
+            ));
+            router = router.route(&path, checked);
+        }
+        Self { router, beginnings }
+    }
+
+    /// Whether a path may be one of them.
+    pub(super) fn may_have(&self, path: &str) -> bool {
+        self.beginnings.contains(beginning(path))
+    }
+
+    /// Answers with `otherwise` what is none of them after all.
+    pub(super) fn with_fallback<F, Answer>(mut self, otherwise: F) -> Self
+    where
+        F: Fn(Request) -> Answer + Clone + Send + Sync + 'static,
+        Answer: Future<Output = Response<Body>> + Send + 'static,
+    {
+        self.router = self.router.fallback(otherwise);
+        self
+    }
+
+    /// Answers.
+    pub(super) async fn answer(&self, request: Request) -> Response<Body> {
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// The first part of a path.
+fn beginning(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }
 
 /// What a route of its own asks for.
@@ -156,7 +179,8 @@ fn allowed(access: Access, stream: Option<&StreamName>, request: &Request) -> Re
     Err(refusal::response(identity, request))
 }
 
-async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
+/// Answers a request below a stream's name.
+pub(super) async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     // A tail with a parameter goes before the same tail without one.
@@ -229,9 +253,6 @@ pub fn not_found(text: &str) -> Response<Body> {
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.to_owned())
         .into_response()
 }
-
-/// Between two lines of the log about pages of other servers: one such page comes again every few seconds.
-const BETWEEN_REFUSALS: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

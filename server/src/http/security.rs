@@ -5,28 +5,46 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use axum::middleware::Next;
 use tracing::info;
 
 use crate::net::origin::OriginPolicy;
 use crate::telemetry::Throttle;
 
-/// Adds them. A page that is refused for where it comes from is logged, `throttle` permitting: its owner sees nothing but a page that does not work.
-pub(super) async fn answer(
-    origins: &OriginPolicy,
-    throttle: &Throttle,
-    request: Request,
-    next: Next,
-) -> Response<Body> {
-    let origin = origins.cors(request.headers()).cloned();
-    let foreign = origin.is_none().then(|| request.headers().get(header::ORIGIN).cloned()).flatten();
-    let mut response = next.run(request).await;
-    if let Some(origin) = foreign.as_ref().and_then(|origin| origin.to_str().ok())
-        && !response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
-        && let Some(held) = throttle.allow()
-    {
-        info!(%origin, held, "a page was refused; to allow it: [http] allow_origins = [\"{origin}\"]");
+/// What of a request they depend on.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// The origin of a page that may connect.
+    origin: Option<HeaderValue>,
+    /// The origin of one that may not.
+    foreign: Option<HeaderValue>,
+}
+
+impl Asking {
+    /// Reads it.
+    pub(super) fn of(request: &Request, origins: &OriginPolicy) -> Self {
+        let Some(said) = request.headers().get(header::ORIGIN) else {
+            return Self { origin: None, foreign: None };
+        };
+        let origin = origins.cors(request.headers()).cloned();
+        let foreign = origin.is_none().then(|| said.clone());
+        Self { origin, foreign }
     }
+
+    /// Adds them. A page that is refused for where it comes from is logged, `throttle` permitting: its owner sees nothing but a page that
+    /// does not work.
+    pub(super) fn complete(self, response: &mut Response<Body>, throttle: &Throttle) {
+        let Self { origin, foreign } = self;
+        if let Some(origin) = foreign.as_ref().and_then(|origin| origin.to_str().ok())
+            && !response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+            && let Some(held) = throttle.allow()
+        {
+            info!(%origin, held, "a page was refused; to allow it: [http] allow_origins = [\"{origin}\"]");
+        }
+        add(origin, response);
+    }
+}
+
+fn add(origin: Option<HeaderValue>, response: &mut Response<Body>) {
     let refused = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
@@ -52,7 +70,6 @@ pub(super) async fn answer(
     // Pictures, films and the player's modules are made to be embedded; what is read by scripts is not, and CORS opens it where it may.
     let policy = if is_page || is_data { "same-origin" } else { "cross-origin" };
     unless_said(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(policy));
-    response
 }
 
 /// Whether it is a page, and whether it is data.

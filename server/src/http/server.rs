@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header, response};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use futures_core::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,20 +16,25 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tower::ServiceExt;
+use tokio_util::sync::CancellationToken;
 
+use super::again::{self, Again};
+use super::answers::Answers;
+use super::head::{self, Framing};
 use super::patience::Patient;
+use super::rewound::Rewound;
 use crate::endpoint::Context;
-use crate::metrics::Refused;
+use crate::metrics::{Metrics, Refused};
 use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::peer::{Encrypted, Peer};
+use crate::net::repeated::Repeated;
 use crate::net::takeover::Takeover;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
 
 /// A request's head must be there within this time, or the connection is closed (slow-loris).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// And nothing of its body may be waited for longer than this; whoever publishes is told of 10 s of silence before.
 const PAUSE: Duration = Duration::from_secs(15);
 /// A connection may finish its answer this long when the server ends.
@@ -41,14 +45,14 @@ const REFUSAL: Duration = Duration::from_secs(3);
 /// HTTP on a listening address.
 #[derive(Debug)]
 pub struct Http {
-    router: Router,
+    answers: Answers,
     context: Context,
 }
 
 impl Http {
-    /// Answers by `router`.
-    pub fn new(router: Router, context: Context) -> Self {
-        Self { router, context }
+    /// Answers by `answers`.
+    pub fn new(answers: Answers, context: Context) -> Self {
+        Self { answers, context }
     }
 }
 
@@ -58,7 +62,7 @@ impl Protocol for Http {
     }
 
     fn serve(&self, stream: Transport, peer: Peer, permit: Permit) -> BoxFuture<'static, ()> {
-        Box::pin(connection(stream, peer, Arc::new(permit), self.router.clone(), self.context.clone()))
+        Box::pin(connection(stream, peer, Arc::new(permit), self.answers.clone(), self.context.clone()))
     }
 
     fn refuse(&self, stream: Transport, why: Refused, words: String) -> BoxFuture<'static, ()> {
@@ -66,68 +70,121 @@ impl Protocol for Http {
     }
 }
 
-async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, router: Router, context: Context) {
-    let Context { stop, metrics, limits, .. } = context;
-    let (give, mut given) = mpsc::channel(1);
-    let is_encrypted = stream.is_encrypted();
-    let place = Arc::clone(&permit);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(|body| Body::new(Patient::new(body, PAUSE)));
-        request.extensions_mut().insert(peer);
-        if is_encrypted {
-            request.extensions_mut().insert(Encrypted);
+/// Who asks on a connection, and who answers them.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    answers: Answers,
+    metrics: Arc<Metrics>,
+    peer: Peer,
+    is_encrypted: bool,
+    permit: Arc<Permit>,
+}
+
+impl Asker {
+    /// The answer to a request of theirs.
+    pub(super) async fn answer(&self, mut request: Request) -> Response {
+        let about = request.extensions_mut();
+        about.insert(self.peer);
+        if self.is_encrypted {
+            about.insert(Encrypted);
         }
-        request.extensions_mut().insert(Arc::clone(&permit));
-        let (answer, metrics) = (router.clone().oneshot(request), Arc::clone(&metrics));
-        let give = give.clone();
+        about.insert(Arc::clone(&self.permit));
+        self.answers.answer(request).await
+    }
+
+    /// Counts an answer that is sent.
+    pub(super) fn count(&self, answer: &Response) {
+        self.metrics.answered(answer.status().as_u16());
+    }
+}
+
+/// Why a connection is taken from hyper.
+enum Taken {
+    /// For media alone.
+    Over(response::Parts, Takeover),
+    /// The like of this answer will be asked for again.
+    Again(Response),
+}
+
+async fn connection(stream: Transport, peer: Peer, permit: Arc<Permit>, answers: Answers, context: Context) {
+    let Context { stop, metrics, limits, .. } = context;
+    let most = usize::try_from(limits.now().head.0).unwrap_or(usize::MAX);
+    let is_encrypted = stream.is_encrypted();
+    let asker = Asker { answers, metrics, peer, is_encrypted, permit };
+    let mut rewound = Rewound { read: Bytes::new(), io: stream };
+    loop {
+        let Some((taken, io, read)) = by_hyper(rewound, &asker, most, &stop).await else { return };
+        match taken {
+            Taken::Over(head, takeover) => return hand_over(io, asker.permit, &head, takeover).await,
+            Taken::Again(answer) => {
+                let serving = Again::new(io, &read, most).serve(answer, &asker);
+                let given_back = tokio::select! {
+                    given_back = serving => given_back,
+                    () = stop.cancelled() => return,
+                };
+                let Some((io, read)) = given_back else { return };
+                rewound = Rewound { read, io };
+            }
+        }
+    }
+}
+
+/// Until hyper is done with a connection, or it is taken from it: then with what hyper had read.
+async fn by_hyper(
+    rewound: Rewound,
+    asker: &Asker,
+    most: usize,
+    stop: &CancellationToken,
+) -> Option<(Taken, Transport, Bytes)> {
+    let (give, mut given) = mpsc::channel(1);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let may_follow = again::may_follow(&request);
+        let request: Request = request.map(|body| Body::new(Patient::new(body, PAUSE)));
+        let (asker, give) = (asker.clone(), give.clone());
         async move {
-            let mut response = answer.await?;
-            metrics.answered(response.status().as_u16());
-            let Some(takeover) = response.extensions_mut().remove::<Takeover>() else {
-                return Ok::<_, Infallible>(response);
+            let mut response = asker.answer(request).await;
+            asker.count(&response);
+            let taken = match response.extensions_mut().remove::<Takeover>() {
+                Some(takeover) => Taken::Over(response.into_parts().0, takeover),
+                None if may_follow && response.extensions().get::<Repeated>().is_some() => {
+                    Taken::Again(response)
+                }
+                None => return Ok::<_, Infallible>(response),
             };
-            let _ = give.send((response.into_parts().0, takeover)).await;
+            let _ = give.send(taken).await;
             std::future::pending().await // the connection is taken from under this
         }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(usize::try_from(limits.now().head.0).unwrap_or(usize::MAX))
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(most)
+        .serve_connection(TokioIo::new(rewound), service)
         .with_upgrades();
     // A connection that breaks, or sends what is no HTTP, has been answered as far as it can be.
     let taken = tokio::select! {
-        _ = &mut connection => return,
+        _ = &mut connection => return None,
         taken = given.recv() => taken,
         () = stop.cancelled() => None,
     };
-    let Some((head, takeover)) = taken else {
+    let Some(taken) = taken else {
         Pin::new(&mut connection).graceful_shutdown();
         let _ = tokio::time::timeout(GOODBYE, connection).await;
-        return;
+        return None;
     };
-    let Some(mut io) = connection.into_parts().map(|parts| parts.io.into_inner()) else { return };
-    let sent = tokio::time::timeout(HEAD_TIMEOUT, io.write_all(&head_of(&head))).await;
-    if matches!(sent, Ok(Ok(()))) {
-        takeover.take(Connection { io, read: Bytes::new(), permit: Some(place) });
-    }
+    let parts = connection.into_parts()?;
+    let Rewound { read, io } = parts.io.into_inner();
+    Some((taken, io, [parts.read_buf, read].concat().into()))
 }
 
-/// The head of an answer whose body ends with the connection.
-fn head_of(head: &response::Parts) -> Vec<u8> {
-    let date = httpdate::fmt_http_date(SystemTime::now());
-    let mut bytes = format!("HTTP/1.1 {}\r\ndate: {date}\r\n", head.status).into_bytes();
-    // A length that somebody set on the way is that of the empty body.
-    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::DATE];
-    for (name, value) in head.headers.iter().filter(|(name, _)| !framing.contains(name)) {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
+/// Writes the head of an answer and hands the connection over, its body being whatever is sent from then on.
+async fn hand_over(mut io: Transport, permit: Arc<Permit>, head: &response::Parts, takeover: Takeover) {
+    let mut text = Vec::with_capacity(512);
+    head::write(&mut text, head, Framing::Close);
+    let sent = tokio::time::timeout(HEAD_TIMEOUT, io.write_all(&text)).await;
+    if matches!(sent, Ok(Ok(()))) {
+        takeover.take(Connection { io, read: Bytes::new(), permit: Some(permit) });
     }
-    bytes.extend_from_slice(b"connection: close\r\n\r\n");
-    bytes
 }
 
 /// Tells a connection that is not let in why, in answer to whatever it asks.

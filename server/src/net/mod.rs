@@ -12,6 +12,7 @@ pub mod origin;
 pub mod peer;
 pub mod proxies;
 pub mod rate_limit;
+pub mod repeated;
 pub mod takeover;
 pub mod tls;
 pub mod transport;

@@ -18,6 +18,7 @@ use super::presentation::Presentation;
 use super::query::suffix;
 use super::shown::{Shown, Text};
 use crate::endpoint::Context;
+use crate::net::repeated::Repeated;
 use crate::supervise::cameras::{Camera, State};
 use crate::telemetry::unix_micros;
 
@@ -80,9 +81,11 @@ impl Files {
                 answer::media(bytes, request, origins)
             }),
         };
-        answer.unwrap_or_else(|(status, words)| {
+        let mut response = answer.unwrap_or_else(|(status, words)| {
             answer::refusal(status, words, request, origins).into_response()
-        })
+        });
+        response.extensions_mut().insert(Repeated);
+        response
     }
 
     async fn multivariant(
