@@ -39,6 +39,9 @@ pub(super) fn read<'b>(bytes: &'b [u8], known: &[u8], most: usize) -> Read<'b> {
     let Some(line_end) = bytes.iter().position(|byte| *byte == b'\n') else { return more };
     let Some(target) = target(&bytes[..line_end]) else { return Read::Other };
     let rest = &bytes[line_end + 1..];
+    if rest.starts_with(b"\r\n") {
+        return Read::Other; // no lines at all, not even a host
+    }
     let lines = if !known.is_empty() && rest.starts_with(known) {
         known.len()
     } else {
@@ -123,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(read(format!("{line}\r\n{LINES}").as_bytes(), b"", 1_000), Read::Other, "{line}");
         }
+        assert_eq!(read(b"GET / HTTP/1.1\r\n\r\n", b"", 1_000), Read::Other);
         assert_eq!(read(b"GET / HTTP/1.1\nHost: cam\n\n", b"", 1_000), Read::Other);
         let long = format!("GET /{} HTTP/1.1\r\n{LINES}", "x".repeat(100));
         assert_eq!(read(long.as_bytes(), b"", 100), Read::Other);
