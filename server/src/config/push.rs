@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::file::Section;
+use super::values::Written;
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
-use crate::net::dial::{Fingerprint, Place, Trust};
+use crate::net::dial::{Place, Trust};
+use crate::net::tls::trust::Fingerprint;
 use crate::supervise::egress::Destination;
 
 #[derive(Debug, Deserialize)]
@@ -17,7 +19,7 @@ struct Table {
     /// Who proves that the other server is who it is, instead of the system's authorities.
     ca: Option<PathBuf>,
     /// Of its certificate, which needs no authority then.
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Option<Written<Fingerprint>>,
     #[serde(default)]
     on_demand: bool,
 }
@@ -54,7 +56,7 @@ fn push(item: &Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Destination, 
     let trust = match (table.ca, table.fingerprint) {
         (Some(_), Some(_)) => return Err(item.error("either ca or fingerprint: one is enough")),
         (Some(file), None) => Trust::File(file),
-        (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint),
+        (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint.0),
         (None, None) => Trust::System,
     };
     let egress = endpoint.egress(place, &trust).map_err(|words| item.error(words))?.into();

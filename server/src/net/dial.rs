@@ -14,18 +14,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use serde::Deserialize;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::tls::provider;
+use super::tls::trust::{self, Fingerprint};
 
 /// An address taken apart: `scheme://user:password@host:port/path?query`.
 #[derive(Clone, PartialEq, Eq)]
@@ -99,34 +97,6 @@ pub enum Trust {
     Fingerprint(Fingerprint),
 }
 
-/// SHA-256 of a certificate, written as 64 digits, with colons or without.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Fingerprint([u8; 32]);
-
-impl TryFrom<String> for Fingerprint {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digits: Vec<u8> =
-            text.chars().filter(|c| *c != ':').map_while(|c| c.to_digit(16)).map(|d| d as u8).collect();
-        let plain = text.chars().filter(|c| *c != ':').count();
-        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        match bytes.try_into() {
-            Ok(bytes) if plain == 64 => Ok(Self(bytes)),
-            _ => Err(
-                "expected the SHA-256 of a certificate: 64 digits, as `openssl x509 -noout -fingerprint -sha256` prints them",
-            ),
-        }
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 /// How other servers are reached. Cheap to clone.
 #[derive(Clone)]
 pub struct Dialer {
@@ -151,17 +121,9 @@ impl Dialer {
     /// # Errors
     /// What is wrong with the file.
     pub fn secure(trust: &Trust) -> Result<Self, String> {
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
         let mut roots = RootCertStore::empty();
         match trust {
-            Trust::Fingerprint(fingerprint) => {
-                let verifier = Arc::new(Pinned(*fingerprint));
-                let config =
-                    config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-                return Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) });
-            }
+            Trust::Fingerprint(fingerprint) => return Self::only(*fingerprint),
             Trust::File(path) => {
                 let wrong = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
                 for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
@@ -177,7 +139,11 @@ impl Dialer {
                 let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
@@ -193,6 +159,14 @@ impl Dialer {
                 Err("without TLS nobody proves anything: ca and fingerprint have no meaning".to_owned())
             }
         }
+    }
+
+    /// By TLS; believes nobody but who has this certificate.
+    ///
+    /// # Errors
+    /// If there is no TLS to be had.
+    pub fn only(fingerprint: Fingerprint) -> Result<Self, String> {
+        Ok(Self { tls: Some(TlsConnector::from(Arc::new(trust::only(fingerprint)?))) })
     }
 
     /// Connects, and agrees on TLS if that is how.
@@ -216,49 +190,6 @@ impl Dialer {
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.tls.is_some() { "Dialer(TLS)" } else { "Dialer(TCP)" })
-    }
-}
-
-/// Believes one certificate. That its owner has the key is checked as ever.
-#[derive(Debug)]
-struct Pinned(Fingerprint);
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
-        match shown.as_ref() == self.0.0 {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(rustls::Error::General("the certificate has another fingerprint".to_owned())),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &provider().signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &provider().signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -311,17 +242,6 @@ impl AsyncWrite for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fingerprint_is_written_as_other_programs_print_it() {
-        let colons = vec!["Ab"; 32].join(":");
-        let fingerprint = Fingerprint::try_from(colons.clone()).unwrap();
-        assert_eq!(fingerprint, Fingerprint([0xab; 32]));
-        assert_eq!(Fingerprint::try_from("ab".repeat(32)), Ok(fingerprint));
-        for wrong in [String::new(), "ab".repeat(31), colons + "0", "g0".repeat(32)] {
-            assert!(Fingerprint::try_from(wrong).is_err());
-        }
-    }
 
     #[test]
     fn an_address_is_taken_apart_and_shows_no_secret() {

@@ -26,12 +26,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::file::Section;
-use crate::config::values::Input;
+use crate::config::values::{Input, Written};
 use crate::endpoint::{Endpoint, Source};
 use crate::error::{ConfigError, SourceError};
 use crate::ingest::Ingest;
-use crate::net::dial::{Dialer, Fingerprint, Place, Trust};
+use crate::net::dial::{Dialer, Place, Trust};
 use crate::net::fetch::AGENT;
+use crate::net::tls::trust::Fingerprint;
 
 /// Streams fetched by HTTP.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ struct Table {
     #[serde(default)]
     format: Option<Input>,
     /// Of the other server's certificate, which needs no authority then.
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Option<Written<Fingerprint>>,
 }
 
 /// A server that is not reached, or does not begin to answer, within this is not there.
@@ -89,7 +90,7 @@ impl Endpoint for HttpPull {
         let place = Place::parse(&table.url).filter(|place| matches!(&place.scheme[..], "http" | "https"));
         let place = place.ok_or_else(|| at.error("expected an address as http://HOST/PATH"))?;
         let tls = place.scheme == "https";
-        let trust = table.fingerprint.map_or(Trust::System, Trust::Fingerprint);
+        let trust = table.fingerprint.map_or(Trust::System, |written| Trust::Fingerprint(written.0));
         let dialer = Dialer::new(tls, &trust).map_err(|words| at.error(words))?;
         let path = place.path.split('?').next().unwrap_or_default();
         let label = format!("{}://{}{path}", place.scheme, place.authority);

@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::intake::Intake;
 use super::remote::{Call, READ, Remote};
 use crate::config::file::Section;
+use crate::config::values::Written;
 use crate::endpoint::Source;
 use crate::error::{ConfigError, SourceError};
-use crate::net::dial::{Fingerprint, Place, Trust};
+use crate::net::dial::{Place, Trust};
+use crate::net::tls::trust::Fingerprint;
 
 /// One other server.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) struct RtmpSource(Remote);
 struct Table {
     url: String,
     /// Of the other server's certificate, which needs no authority then.
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Option<Written<Fingerprint>>,
 }
 
 impl RtmpSource {
@@ -37,7 +39,7 @@ impl RtmpSource {
         };
         let place = Place::parse(&table.url).filter(|place| matches!(&place.scheme[..], "rtmp" | "rtmps"));
         let place = place.ok_or_else(|| at.error("expected an address as rtmp://HOST/APP/KEY"))?;
-        let trust = table.fingerprint.map_or(Trust::System, Trust::Fingerprint);
+        let trust = table.fingerprint.map_or(Trust::System, |written| Trust::Fingerprint(written.0));
         Remote::new(place, &trust).map(Self).map_err(|words| at.error(words))
     }
 

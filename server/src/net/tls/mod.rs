@@ -5,6 +5,7 @@
 mod acme;
 mod files;
 mod self_signed;
+pub mod trust;
 
 use std::collections::HashMap;
 use std::io;
