@@ -177,7 +177,7 @@ fn reordered_pictures_without_metadata_from_before_the_end_of_32_bits_come_throu
 }
 
 #[test]
-fn metadata_that_lies_and_a_new_sequence_header_in_the_middle_are_survived() {
+fn metadata_that_lies_times_that_run_back_and_a_new_sequence_header_in_the_middle_are_survived() {
     let (server, address) = server("[streams.guest]\n");
     let lie = container::flv::amf0::write_all(&[
         "@setDataFrame".into(),
@@ -190,8 +190,8 @@ fn metadata_that_lies_and_a_new_sequence_header_in_the_middle_are_survived() {
     let mut tags = vec![(TagKind::Script, 0, lie)];
     // No sound ever comes.
     tags.extend(flv("320x240", 2, PLAIN).into_iter().filter(|tag| tag.0 == TagKind::Video));
-    let other = flv("640x480", 3, PLAIN).into_iter().filter(|tag| tag.0 == TagKind::Video);
-    tags.extend(other.map(|(kind, time, body)| (kind, time + 2_000, body)));
+    // An encoder that begins anew, and so does its time.
+    tags.extend(flv("640x480", 3, PLAIN).into_iter().filter(|tag| tag.0 == TagKind::Video));
     let mut player = std::thread::scope(|scope| {
         let player = scope.spawn(|| Peer::play(address, "guest"));
         within(Duration::from_secs(10), "the player waits", || {
@@ -200,17 +200,25 @@ fn metadata_that_lies_and_a_new_sequence_header_in_the_middle_are_survived() {
         std::thread::spawn(move || Peer::publish(address, "guest").unwrap().send_paced(&tags));
         player.join().unwrap().unwrap()
     });
-    let mut widths = Vec::new();
+    let (mut widths, mut times) = (Vec::new(), Vec::new());
     while widths.len() < 2 {
-        if let ClientEvent::Tag { kind: TagKind::Script, body, .. } = player.event().unwrap() {
-            let values = container::flv::amf0::read_all(&body).unwrap();
-            widths.extend(values.get(1).and_then(|data| data.get("width")).and_then(Value::as_number));
+        match player.event().unwrap() {
+            ClientEvent::Tag { kind: TagKind::Script, body, .. } => {
+                let values = container::flv::amf0::read_all(&body).unwrap();
+                widths.extend(values.get(1).and_then(|data| data.get("width")).and_then(Value::as_number));
+            }
+            ClientEvent::Tag { kind: TagKind::Video, timestamp, body } if body[1] == 1 => {
+                times.push(timestamp);
+            }
+            _ => {}
         }
     }
     assert_eq!(widths, [320.0, 640.0]);
     // And its decoder gets what it needs before the next picture.
-    let next = player.tags(2);
+    let next = player.tags(12);
     assert_eq!((next[0].2[0], next[0].2[1], &next[1].2[..2]), (0x17, 0, &[0x17, 1][..]));
+    times.extend(next[1..].iter().map(|tag| tag.1));
+    assert!(times.windows(2).all(|pair| pair[1] > pair[0] && pair[1] - pair[0] < 2_000), "{times:?}");
 }
 
 #[test]

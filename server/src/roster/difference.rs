@@ -89,5 +89,8 @@ mod tests {
         let (without, with) = (set("[a]\n"), set("[a]\nsource = 'test'\n"));
         assert_eq!(difference(&without, &with), [Change::Replace(name("a"))]);
         assert_eq!(difference(&with, &without), [Change::Replace(name("a"))]);
+        // Where it is sent to is nothing to those who watch.
+        let sent = set("[a]\nsource = 'test'\npush = 'rtmp://host/a/b'\n");
+        assert_eq!(difference(&with, &sent), [Change::Retune(name("a"))]);
     }
 }
