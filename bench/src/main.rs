@@ -67,6 +67,9 @@ enum Command {
         /// Viewers at once
         #[arg(long, short = 'n', default_value_t = 400)]
         viewers: usize,
+        /// Only what has this in its name, as RTSP
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Publish to socket under a crowd
     Delay {
@@ -128,7 +131,9 @@ fn run(command: Command) -> Result<(), BenchError> {
         }
         Command::Clip { path } => return clip::make(&path),
         Command::Load(options) => (commands::load::run(&options)?, options.json),
-        Command::Compare { lab, viewers } => (commands::compare::run(&Lab::new(&lab)?, viewers)?, lab.json),
+        Command::Compare { lab, viewers, only } => {
+            (commands::compare::run(&Lab::new(&lab)?, viewers, &only)?, lab.json)
+        }
         Command::Delay { lab, viewers } => (commands::delay::run(&Lab::new(&lab)?, viewers)?, lab.json),
         Command::Memory(lab) => (commands::memory::run(&Lab::new(&lab)?)?, lab.json),
         Command::Idle { lab, viewers } => (commands::idle::run(&Lab::new(&lab)?, viewers)?, lab.json),
@@ -150,7 +155,7 @@ fn all(lab: &Lab) -> Outcome {
     type Measurement = fn(&Lab) -> Result<Outcome, BenchError>;
     let measurements: [(&str, Measurement); 11] = [
         ("startup", commands::startup::run),
-        ("compare", |lab| commands::compare::run(lab, 400)),
+        ("compare", |lab| commands::compare::run(lab, 400, "")),
         ("delay", |lab| commands::delay::run(lab, 1000)),
         ("publish", commands::publish::run),
         ("join", commands::join::run),

@@ -1,5 +1,5 @@
 //! Server CPU ÷ floor CPU, in turns, for both ways of sending: every unit by itself (F1), and sound riding in the next
-//! picture's message (F2), on a WebSocket, as a bare HTTP body, and by RTMP; and low-latency HLS, whose floor is a megabyte of F1.
+//! picture's message (F2), on a WebSocket, as a bare HTTP body, by RTMP and by RTSP over TCP; and low-latency HLS, whose floor is a megabyte of F1.
 
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use crate::outcome::{Outcome, median, short};
 use crate::process;
 use crate::schedule::Mode;
 
-/// The stream by RTMP.
-const RTMP: &str = "/bench";
+/// The stream by RTMP, and by RTSP.
+const RTMP: &str = "rtmp:/bench";
+const RTSP: &str = "rtsp:/bench";
+const HLS: &str = "LL-HLS, parts of 200 ms";
 
 /// One window of a server or a floor.
 struct Turn {
@@ -20,8 +22,8 @@ struct Turn {
     kbit: f64,
 }
 
-/// Compares for `viewers`.
-pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
+/// Compares for `viewers`, those ways of sending that have `only` in their name.
+pub(crate) fn run(lab: &Lab, viewers: usize, only: &str) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::default();
     let each_by_itself =
         ("WS fMP4, every unit at once", "F1", Mode::F1, "/bench/ws?format=fmp4&group_ms=0", 1.2);
@@ -29,13 +31,17 @@ pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
     let progressive = ("progressive MP4", "F2", Mode::F2, "/bench/stream.mp4", 1.3);
     let flv = ("HTTP-FLV", "F2", Mode::F2, "/bench/stream.flv", 1.3);
     let rtmp = ("RTMP", "F2", Mode::F2, RTMP, 1.3);
-    for (what, floor_name, mode, path, limit) in [each_by_itself, riding, progressive, flv, rtmp] {
+    let rtsp = ("RTSP over TCP", "F2", Mode::F2, RTSP, 1.3);
+    let rtsp_at_once = ("RTSP over TCP, every unit at once", "F1", Mode::F1, "rtsp:/bench?group_ms=0", 1.2);
+    let ways = [each_by_itself, riding, progressive, flv, rtmp, rtsp, rtsp_at_once];
+    for (what, floor_name, mode, path, limit) in ways.into_iter().filter(|way| way.0.contains(only)) {
         let (mut server, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..lab.repeats() {
-            let rtmp = process::free_port()?;
-            let running = lab.server_with_clip_and(&format!("[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n"))?;
-            let target = if path == RTMP {
-                Target::parse(&format!("rtmp://127.0.0.1:{rtmp}{path}"))?
+            let port = process::free_port()?;
+            let own = path.split_once(":/").map_or("rtmp", |(protocol, _)| protocol);
+            let running = lab.server_with_clip_and(&format!("[{own}]\nlisten = \"127.0.0.1:{port}\"\n"))?;
+            let target = if let Some((scheme, path)) = path.split_once(":/") {
+                Target::parse(&format!("{scheme}://127.0.0.1:{port}/{path}"))?
             } else if path.contains("/ws") {
                 running.socket(path)?
             } else {
@@ -55,13 +61,15 @@ pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
             outcome.note(format!("  {name}: CPU per viewer-second"), text);
         }
     }
-    hls(lab, viewers, &mut outcome)?;
+    if HLS.contains(only) {
+        hls(lab, viewers, &mut outcome)?;
+    }
     Ok(outcome)
 }
 
 /// Low-latency HLS asks ten times a second and gets few, large answers: compared is what a delivered megabyte costs.
 fn hls(lab: &Lab, viewers: usize, outcome: &mut Outcome) -> Result<(), BenchError> {
-    let (what, floor_name) = ("LL-HLS, parts of 200 ms", "F1");
+    let (what, floor_name) = (HLS, "F1");
     let (mut server, mut floor) = (Vec::new(), Vec::new());
     let per_megabyte = |turn: &Turn| turn.cpu_ms / (turn.kbit / 8_000.0).max(1e-6);
     for _ in 0..lab.repeats() {

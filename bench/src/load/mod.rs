@@ -9,6 +9,7 @@ mod hls;
 mod http;
 mod protocol;
 mod rtmp;
+mod rtsp;
 mod seen;
 mod target;
 mod viewer;

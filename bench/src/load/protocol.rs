@@ -8,6 +8,7 @@ use super::format::{Format, FormatKind};
 use super::hls::Hls;
 use super::http::Http;
 use super::rtmp::Rtmp;
+use super::rtsp::Rtsp;
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
 use super::websocket::WebSocket;
@@ -51,6 +52,7 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
         Scheme::Http if target.path.ends_with(".m3u8") => Box::new(Hls::new(target)),
         Scheme::Http => Box::new(Http::new(target, format)),
         Scheme::Rtmp => Box::new(Rtmp::new(target)),
+        Scheme::Rtsp => Box::new(Rtsp::new(target)),
     }
 }
 

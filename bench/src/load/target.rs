@@ -1,6 +1,6 @@
-//! Where a viewer connects: a `ws://`, `http://` or `rtmp://` URL, split and resolved once for all viewers.
+//! Where a viewer connects: a `ws://`, `http://`, `rtmp://` or `rtsp://` URL, split and resolved once for all viewers.
 //!
-//! Other schemes (RTSP, WHEP) join here with a protocol file of their own.
+//! Other schemes (WHEP) join here with a protocol file of their own.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -12,6 +12,8 @@ pub(crate) enum Scheme {
     WebSocket,
     Http,
     Rtmp,
+    /// Over TCP.
+    Rtsp,
 }
 
 /// A resolved URL.
@@ -33,14 +35,19 @@ impl Target {
             "ws" => Scheme::WebSocket,
             "http" => Scheme::Http,
             "rtmp" => Scheme::Rtmp,
-            _ => return Err(fail("only ws://, http:// and rtmp:// are spoken")),
+            "rtsp" => Scheme::Rtsp,
+            _ => return Err(fail("only ws://, http://, rtmp:// and rtsp:// are spoken")),
         };
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, "/"),
         };
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let default = if scheme == Scheme::Rtmp { 1935 } else { 80 };
+        let default = match scheme {
+            Scheme::WebSocket | Scheme::Http => 80,
+            Scheme::Rtmp => 1935,
+            Scheme::Rtsp => 554,
+        };
         let with_port = if has_port { authority.to_owned() } else { format!("{authority}:{default}") };
         let address = with_port
             .to_socket_addrs()

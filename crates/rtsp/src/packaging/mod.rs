@@ -58,6 +58,8 @@ pub struct Origin {
 pub struct Packaging {
     tracks: Vec<Out>,
     origin: Origin,
+    /// How long sound may wait for a picture.
+    held: Duration,
     has_video: bool,
     reordered: bool,
     /// A media time and its wallclock.
@@ -92,8 +94,8 @@ struct Moment {
 }
 
 impl Packaging {
-    /// Of these tracks; those without a payload format are left out.
-    pub fn new(plans: &[TrackPlan], origin: Origin) -> Self {
+    /// Of these tracks; those without a payload format are left out. Sound waits for the next picture, but not longer than `held`.
+    pub fn new(plans: &[TrackPlan], held: Duration, origin: Origin) -> Self {
         let out = |plan: &TrackPlan| {
             let ssrc = origin.seed.wrapping_add(u32::from(plan.index) << 16);
             let payload_type = sdp::payload_type(&plan.track, plan.index);
@@ -105,6 +107,7 @@ impl Packaging {
         Self {
             tracks,
             origin,
+            held,
             has_video,
             reordered: false,
             placed: None,
@@ -115,12 +118,16 @@ impl Packaging {
     }
 
     /// What makes two packagings differ.
-    pub fn key(plans: &[TrackPlan]) -> String {
-        plans.iter().fold("rtsp".to_owned(), |mut key, TrackPlan { track, channels, .. }| {
-            // Writing to a string does not fail.
-            let _ = write!(key, "&{}={}-{},{}", track.id.0, channels.0, channels.1, sdp::fingerprint(track));
-            key
-        })
+    pub fn key(plans: &[TrackPlan], held: Duration) -> String {
+        plans.iter().fold(
+            format!("rtsp&held={}", held.as_millis()),
+            |mut key, TrackPlan { track, channels, .. }| {
+                // Writing to a string does not fail.
+                let _ =
+                    write!(key, "&{}={}-{},{}", track.id.0, channels.0, channels.1, sdp::fingerprint(track));
+                key
+            },
+        )
     }
 
     fn write(&mut self, at: usize, unit: &AccessUnit, out: &mut Vec<u8>) -> Result<(), MuxError> {
@@ -202,8 +209,8 @@ impl Packaging {
         let now = Moment::of(unit);
         let first = *self.sound.first.get_or_insert(now);
         self.sound.last = Some(now);
-        let held = MediaTime::from_duration(LONGEST_HELD, Timescale::MICROS);
-        let full = now.arrival.saturating_duration_since(first.arrival) >= LONGEST_HELD
+        let held = MediaTime::from_duration(self.held, Timescale::MICROS);
+        let full = now.arrival.saturating_duration_since(first.arrival) >= self.held
             || now.dts.saturating_sub(first.dts) >= held
             || self.sound.bytes.len() >= MOST_HELD;
         Ok(full.then(|| {
@@ -369,8 +376,6 @@ fn write_interleaved(channel: u8, packet: &[u8], out: &mut Vec<u8>) {
 const PACKET: usize = 1_400;
 /// Our canonical name in reports.
 const NAME: &str = "firstlight";
-/// How long sound may wait for a picture.
-const LONGEST_HELD: Duration = Duration::from_millis(100);
 const MOST_HELD: usize = 256 << 10;
 /// Reports come at least so often.
 const LONGEST_UNREPORTED: Duration = Duration::from_secs(5);

@@ -63,7 +63,12 @@ fn plans(tracks: &[Arc<Track>]) -> Vec<TrackPlan> {
 }
 
 fn chunks(plans: &[TrackPlan], units: &[AccessUnit]) -> Vec<Chunk> {
-    let mut packaging = Packaging::new(plans, origin());
+    chunks_with(100, plans, units)
+}
+
+/// Sound waits for so many milliseconds.
+fn chunks_with(held: u64, plans: &[TrackPlan], units: &[AccessUnit]) -> Vec<Chunk> {
+    let mut packaging = Packaging::new(plans, Duration::from_millis(held), origin());
     let mut out = VecDeque::new();
     units.iter().for_each(|unit| packaging.push(unit, &mut out).unwrap());
     out.into()
@@ -141,14 +146,16 @@ fn reports_place_both_tracks_on_one_wallclock() {
 }
 
 #[test]
-fn sound_waits_no_longer_than_a_tenth_of_a_second_and_alone_not_at_all() {
+fn sound_waits_no_longer_than_it_may_and_alone_not_at_all() {
     let (v, a) = (video(), sound(2));
     let units: Vec<_> = (0..12).map(|n| unit(&a, n * 20, true, vec![8, 1])).collect();
-    let sizes = |plans: &[TrackPlan]| -> Vec<usize> {
-        chunks(plans, &units).iter().map(|chunk| channels(chunk).len()).collect()
+    let sizes = |plans: &[TrackPlan], held| -> Vec<usize> {
+        chunks_with(held, plans, &units).iter().map(|chunk| channels(chunk).len()).collect()
     };
-    assert_eq!(sizes(&plans(&[v, a.clone()])), [6, 6]);
-    assert_eq!(sizes(&plans(&[a])), [2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+    let both = plans(&[v, a.clone()]);
+    assert_eq!(sizes(&both, 100), [6, 6]);
+    assert_eq!(sizes(&both, 0), [1; 12]);
+    assert_eq!(sizes(&plans(&[a]), 100), [2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
 }
 
 #[test]
@@ -163,7 +170,9 @@ fn a_change_that_a_description_would_say_ends_it() {
         Packets::of(init.bytes.clone()).map(|packet| Rtcp::parse(&packet.bytes).unwrap()).collect();
     assert!(byes.iter().all(|bye| matches!(bye[..], [Rtcp::Bye(_)])) && byes.len() == 2);
     let changed = [plans[0].clone(), TrackPlan { track: mono, ..plans[1].clone() }];
-    assert_ne!(Packaging::key(&plans), Packaging::key(&changed));
+    let key = |plans| Packaging::key(plans, Duration::ZERO);
+    assert_ne!(key(&plans), key(&changed));
+    assert_ne!(key(&plans), Packaging::key(&plans, Duration::from_millis(100)));
 }
 
 #[test]

@@ -265,7 +265,7 @@ impl Conversation {
 
     async fn describe(&mut self, asked: &Asked) -> Result<Described, Refusal> {
         let camera = self.may(asked, Right::View).await?;
-        Described::of(&camera, &asked.uri).await
+        Described::of(&camera, &asked.uri, asked.target.query.as_deref().unwrap_or_default()).await
     }
 
     /// The stream that a request names, if its maker has this right on it.
@@ -393,11 +393,12 @@ impl Conversation {
         let admission = self.admit("rtsp&udp")?;
         let described = self.described.as_mut().ok_or((455, "nothing is set up".to_owned()))?;
         let plans = described.plans(self.server.tracks());
-        let key = PackagingKey::new(format!("{}&udp", Packaging::key(&plans)));
+        let held = described.held;
+        let key = PackagingKey::new(format!("{}&udp", Packaging::key(&plans, held)));
         let policy = LagPolicy { max_lag: self.shared.settings.max_lag };
         let for_muxer = plans.clone();
         let subscription = described.camera.stream().subscribe_packaged(&key, policy, move || {
-            Box::new(rtsp::Datagrams::new(Packaging::new(&for_muxer, origin())))
+            Box::new(rtsp::Datagrams::new(Packaging::new(&for_muxer, held, origin())))
         });
         drop(described.hold());
         self.watching =
@@ -495,12 +496,12 @@ impl Conversation {
         let Some(mut described) = self.described.take() else { return };
         let plans = described.plans(self.server.tracks());
         let stream = Arc::clone(described.camera.stream());
-        let for_muxer = plans.clone();
+        let (for_muxer, held) = (plans.clone(), described.held);
         let form = Form {
-            key: Packaging::key(&plans),
+            key: Packaging::key(&plans, described.held),
             name: "rtsp",
             carries_reordering: true,
-            muxer: Box::new(move || Box::new(Packaging::new(&for_muxer, origin()))),
+            muxer: Box::new(move || Box::new(Packaging::new(&for_muxer, held, origin()))),
         };
         let manners = Manners {
             framing: Framing::File,

@@ -22,6 +22,8 @@ pub(super) struct Described {
     pub(super) text: String,
     /// The URL that control names are put behind, with a slash at its end.
     pub(super) base: String,
+    /// How long sound may wait for a picture to go along with.
+    pub(super) held: Duration,
     /// Keeps the camera running until somebody watches.
     hold: Option<Hold>,
 }
@@ -31,7 +33,8 @@ pub(super) type Refusal = (u16, String);
 
 impl Described {
     /// Waits for the stream to be live, for as long as a player waits.
-    pub(super) async fn of(camera: &Arc<Camera>, uri: &str) -> Result<Self, Refusal> {
+    pub(super) async fn of(camera: &Arc<Camera>, uri: &str, query: &str) -> Result<Self, Refusal> {
+        let held = held(query)?;
         let stream = camera.stream();
         let hold = stream.hold();
         let mut units = stream.subscribe(LagPolicy::default());
@@ -68,7 +71,7 @@ impl Described {
         }
         let text = rtsp::describe(stream.name().as_str(), &tracks, is_reordered);
         let base = format!("{}/", uri.split('?').next().unwrap_or(uri).trim_end_matches('/'));
-        Ok(Self { camera: Arc::clone(camera), tracks, text, base, hold: Some(hold) })
+        Ok(Self { camera: Arc::clone(camera), tracks, text, base, held, hold: Some(hold) })
     }
 
     /// What keeps the camera running until somebody watches; to be let go of then.
@@ -104,6 +107,15 @@ impl Described {
     }
 }
 
+/// What `group_ms` in a query asks for, by the name that it has with WebSockets.
+fn held(query: &str) -> Result<Duration, Refusal> {
+    match query.split('&').find_map(|pair| pair.strip_prefix("group_ms=")) {
+        None => Ok(LONGEST_HELD),
+        Some("0") => Ok(Duration::ZERO),
+        Some(other) => Err((400, format!("group_ms: {other:?} is not 0, which sends sound at once"))),
+    }
+}
+
 /// The channels of a track whose client leaves the choice to us.
 pub(super) fn usual_channels(track: usize) -> Option<Channels> {
     let first = u8::try_from(track.checked_mul(2)?).ok()?;
@@ -122,5 +134,7 @@ pub(super) fn origin() -> Origin {
     }
 }
 
+/// How long sound waits for a picture if nobody says otherwise.
+const LONGEST_HELD: Duration = Duration::from_millis(100);
 /// So long a player waits for a camera to start.
 const PATIENCE: Duration = Duration::from_secs(10);
