@@ -6,16 +6,26 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Server, eventually};
+use crate::{Server, eventually, tool};
 
 /// In `[rtsp]`: a port of the test's own.
 pub const ANYWHERE: &str = "[rtsp]\nlisten = \"127.0.0.1:0\"\n";
 
+/// In `[rtsp]`: the same, and one where every connection is TLS.
+pub const ANYWHERE_AND_SECURE: &str = "[rtsp]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n";
+
+/// In a stream: a small test camera with sound.
+pub const CAMERA: &str = "source = { test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }\nlinger = \"500ms\"\n";
+
 /// Where a server started with [`ANYWHERE`] listens for RTSP.
 pub fn address(server: &Server) -> SocketAddr {
+    address_of(server, "RTSP")
+}
+
+fn address_of(server: &Server, protocol: &str) -> SocketAddr {
     eventually("the server says where it listens for RTSP", || {
         let log = server.log();
-        let (_, rest) = log.split_once("protocol=\"RTSP\" address=")?;
+        let (_, rest) = log.split_once(&format!("protocol=\"{protocol}\" address="))?;
         rest.split_whitespace().next()?.parse().ok()
     })
 }
@@ -23,6 +33,79 @@ pub fn address(server: &Server) -> SocketAddr {
 /// The URL of a stream.
 pub fn url(server: &Server, name: &str) -> String {
     format!("rtsp://{}/{name}", address(server))
+}
+
+/// The URL of a stream by RTSPS, of a server started with [`ANYWHERE_AND_SECURE`].
+pub fn secure_url(server: &Server, name: &str) -> String {
+    format!("rtsps://{}/{name}", address_of(server, "RTSPS"))
+}
+
+/// ffmpeg plays some pictures and sound; what it complained of, and how many lines of each kind it gave.
+pub fn play(url: &str, transport: &str, pictures: usize) -> (String, usize, usize) {
+    let count = pictures.to_string();
+    let arguments = [
+        "-v",
+        "error",
+        "-rtsp_transport",
+        transport,
+        "-i",
+        url,
+        "-map",
+        "0",
+        "-frames:v",
+        &count,
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framecrc",
+        "-",
+    ];
+    let (lines, errors) = tool::run("ffmpeg", &arguments, b"");
+    let of = |kind: &str| {
+        let id = lines
+            .lines()
+            .find_map(|line| line.strip_prefix("#media_type ")?.strip_suffix(kind))
+            .map(str::to_owned);
+        let is = |line: &&str| line.split(',').next().map(str::trim) == id.as_deref();
+        lines.lines().filter(is).count()
+    };
+    (errors, of(": video"), of(": audio"))
+}
+
+/// ffmpeg publishes a moving picture with sound.
+pub fn publish(url: &str, transport: &str) -> Running {
+    let arguments = [
+        "-v",
+        "error",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x240:rate=25",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=440:sample_rate=48000",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-tune",
+        "zerolatency",
+        "-g",
+        "10",
+        "-c:a",
+        "aac",
+        "-f",
+        "rtsp",
+        "-rtsp_transport",
+        transport,
+        url,
+    ];
+    Running::start("ffmpeg", &arguments)
 }
 
 /// A connection that speaks RTSP.

@@ -5,10 +5,8 @@
 use std::fs;
 use std::time::Duration;
 
-use firstlight_e2e::rtsp::{ANYWHERE, Client, Running, address, url};
+use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, Running, address, play, publish, url};
 use firstlight_e2e::{Server, eventually, program, tool};
-
-const CAMERA: &str = "source = { test = { width = 320, height = 240, fps = 25, gop = 25, audio = \"aac\" } }\nlinger = \"500ms\"\n";
 
 fn watched() -> Server {
     Server::start(&format!("{ANYWHERE}[streams.front]\n{CAMERA}"))
@@ -17,74 +15,6 @@ fn watched() -> Server {
 /// A stream that waits for a publisher.
 fn waiting() -> Server {
     Server::start(&format!("{ANYWHERE}[streams.guest]\n"))
-}
-
-/// ffmpeg plays some pictures and sound; what it complained of, and how many lines of each kind it gave.
-fn play(url: &str, transport: &str, pictures: usize) -> (String, usize, usize) {
-    let count = pictures.to_string();
-    let arguments = [
-        "-v",
-        "error",
-        "-rtsp_transport",
-        transport,
-        "-i",
-        url,
-        "-map",
-        "0",
-        "-frames:v",
-        &count,
-        "-fps_mode",
-        "passthrough",
-        "-f",
-        "framecrc",
-        "-",
-    ];
-    let (lines, errors) = tool::run("ffmpeg", &arguments, b"");
-    let of = |kind: &str| {
-        let id = lines
-            .lines()
-            .find_map(|line| line.strip_prefix("#media_type ")?.strip_suffix(kind))
-            .map(str::to_owned);
-        let is = |line: &&str| line.split(',').next().map(str::trim) == id.as_deref();
-        lines.lines().filter(is).count()
-    };
-    (errors, of(": video"), of(": audio"))
-}
-
-/// ffmpeg publishes a moving picture with sound.
-fn publish(url: &str, transport: &str) -> Running {
-    let arguments = [
-        "-v",
-        "error",
-        "-re",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=320x240:rate=25",
-        "-re",
-        "-f",
-        "lavfi",
-        "-i",
-        "sine=440:sample_rate=48000",
-        "-pix_fmt",
-        "yuv420p",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-g",
-        "25",
-        "-c:a",
-        "aac",
-        "-f",
-        "rtsp",
-        "-rtsp_transport",
-        transport,
-        url,
-    ];
-    Running::start("ffmpeg", &arguments)
 }
 
 #[test]

@@ -8,7 +8,10 @@ mod datagrams;
 mod described;
 mod intake;
 mod playing;
+mod ports;
 mod recording;
+mod remote;
+mod session;
 mod settings;
 mod source;
 
@@ -52,12 +55,13 @@ impl Endpoint for Rtsp {
     }
 
     fn schemes(&self) -> &'static [&'static str] {
-        &["rtsp"]
+        &["rtsp", "rtsps"]
     }
 
     fn examples(&self) -> &'static [&'static str] {
         &[
             r#""rtsp://user:password@192.168.1.30/stream1""#,
+            r#"{ rtsp = { url = "rtsps://192.168.1.30/stream1", fingerprint = "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2" } }"#,
             r#"{ rtsp = { url = "rtsp://192.168.1.30/stream1", transport = "udp", user = "user", password = "password" } }"#,
         ]
     }
