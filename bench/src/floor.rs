@@ -1,13 +1,16 @@
 //! The floor server: the least program that sends given bytes at given times to N sockets.
 //!
 //! One thread, one epoll set, one `write` a message and viewer; no media, no state but what a short write left over.
+//! A client that asks for datagrams gets each message as such, cut apart by the kernel (GSO).
+//!
 //! It answers a WebSocket handshake with a constant (see `load::websocket`), so the same client reads it and the real
 //! server. The cost of a server is quoted as a multiple of this program's.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use quinn_udp::{Transmit, UdpSocketState};
 use rustix::event::{Timespec, epoll};
 
 use crate::error::{BenchError, Context};
@@ -20,6 +23,8 @@ struct Client {
     watching: bool,
     /// What the last write left over. While there is some, whole messages are left out.
     rest: Vec<u8>,
+    /// It wants datagrams, here.
+    datagrams: Option<SocketAddr>,
 }
 
 /// Serves until it is killed.
@@ -32,6 +37,9 @@ pub(crate) fn serve(address: SocketAddr, schedule: &Schedule) -> Result<(), Benc
 
     let messages: Vec<(Duration, Vec<u8>)> =
         schedule.messages.iter().map(|message| (message.at, frame(message.bytes))).collect();
+    let udp = UdpSocket::bind((address.ip(), 0)).context("binding a UDP socket")?;
+    udp.set_nonblocking(true).context("binding a UDP socket")?;
+    let state = UdpSocketState::new((&udp).into()).context("binding a UDP socket")?;
     let mut clients: Vec<Option<Client>> = Vec::new();
     let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
     let mut round = Instant::now();
@@ -53,7 +61,10 @@ pub(crate) fn serve(address: SocketAddr, schedule: &Schedule) -> Result<(), Benc
         }
         while Instant::now() >= round + messages[next].0 {
             for client in &mut clients {
-                send(client, &messages[next].1);
+                match client {
+                    Some(Client { datagrams: Some(to), .. }) => cast(&udp, &state, *to, &messages[next].1),
+                    client => send(client, &messages[next].1),
+                }
             }
             next += 1;
             if next == messages.len() {
@@ -75,7 +86,7 @@ fn accept(
         let at = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         let data = epoll::EventData::new_u64(at as u64);
         epoll::add(epoll, &socket, data, epoll::EventFlags::IN).context("epoll_ctl")?;
-        let client = Some(Client { socket, watching: false, rest: Vec::new() });
+        let client = Some(Client { socket, watching: false, rest: Vec::new(), datagrams: None });
         match clients.get_mut(at) {
             Some(place) => *place = client,
             None => clients.push(client),
@@ -90,12 +101,28 @@ fn hear(place: &mut Option<Client>) {
     let mut buffer = [0; 2048];
     match client.socket.read(&mut buffer) {
         Ok(0) => *place = None,
-        Ok(_) if !client.watching => {
+        Ok(length) if !client.watching => {
+            client.datagrams = wanted(client, &buffer[..length]);
             client.watching = client.socket.write(ANSWER.as_bytes()).is_ok();
         }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
         Err(_) => *place = None,
+    }
+}
+
+/// Where a client that begins with `UDP PORT` wants its datagrams.
+fn wanted(client: &Client, request: &[u8]) -> Option<SocketAddr> {
+    let port = std::str::from_utf8(request.strip_prefix(b"UDP ")?).ok()?.split(' ').next()?.parse().ok()?;
+    Some(SocketAddr::new(client.socket.peer_addr().ok()?.ip(), port))
+}
+
+/// A message as datagrams of one size, cut apart by the kernel.
+fn cast(udp: &UdpSocket, state: &UdpSocketState, destination: SocketAddr, message: &[u8]) {
+    for contents in message.chunks(DATAGRAM * state.max_gso_segments().clamp(1, MOST_SEGMENTS)) {
+        let segment_size = (contents.len() > DATAGRAM).then_some(DATAGRAM);
+        // What does not go is lost.
+        let _ = state.try_send(udp.into(), &Transmit { destination, ecn: None, contents, segment_size, src_ip: None });
     }
 }
 
@@ -139,6 +166,10 @@ fn frame(bytes: usize) -> Vec<u8> {
 }
 
 const LISTENER: u64 = u64::MAX;
+/// As large as RTP packets are made.
+const DATAGRAM: usize = 1_400;
+/// No more than 64 KiB at once.
+const MOST_SEGMENTS: usize = 46;
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 

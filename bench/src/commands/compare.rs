@@ -33,12 +33,13 @@ pub(crate) fn run(lab: &Lab, viewers: usize, only: &str) -> Result<Outcome, Benc
     let rtmp = ("RTMP", "F2", Mode::F2, RTMP, 1.3);
     let rtsp = ("RTSP over TCP", "F2", Mode::F2, RTSP, 1.3);
     let rtsp_at_once = ("RTSP over TCP, every unit at once", "F1", Mode::F1, "rtsp:/bench?group_ms=0", 1.2);
-    let ways = [each_by_itself, riding, progressive, flv, rtmp, rtsp, rtsp_at_once];
+    let rtsp_udp = ("RTSP over UDP", "F2 by UDP", Mode::F2, "rtsp+udp:/bench", 1.5);
+    let ways = [each_by_itself, riding, progressive, flv, rtmp, rtsp, rtsp_at_once, rtsp_udp];
     for (what, floor_name, mode, path, limit) in ways.into_iter().filter(|way| way.0.contains(only)) {
         let (mut server, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..lab.repeats() {
             let port = process::free_port()?;
-            let own = path.split_once(":/").map_or("rtmp", |(protocol, _)| protocol);
+            let own = path.split([':', '+']).next().filter(|_| path.contains(':')).unwrap_or("rtmp");
             let running = lab.server_with_clip_and(&format!("[{own}]\nlisten = \"127.0.0.1:{port}\"\n"))?;
             let target = if let Some((scheme, path)) = path.split_once(":/") {
                 Target::parse(&format!("{scheme}://127.0.0.1:{port}/{path}"))?
@@ -50,7 +51,11 @@ pub(crate) fn run(lab: &Lab, viewers: usize, only: &str) -> Result<Outcome, Benc
             server.push(turn(lab, &running, &target, viewers, what, &mut outcome)?);
             drop(running);
             let running = lab.floor(mode)?;
-            floor.push(turn(lab, &running, &running.socket("/")?, viewers, floor_name, &mut outcome)?);
+            let target = match path.starts_with("rtsp+udp") {
+                true => Target::parse(&format!("udp://{}", running.address()))?,
+                false => running.socket("/")?,
+            };
+            floor.push(turn(lab, &running, &target, viewers, floor_name, &mut outcome)?);
         }
         let of = |turns: &[Turn], get: fn(&Turn) -> f64| median(turns.iter().map(get).collect());
         let (ours, least) = (of(&server, |t| t.cpu_ms), of(&floor, |t| t.cpu_ms));

@@ -131,7 +131,12 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
         }
         for event in &events {
             let event: &epoll::Event = event;
-            crowd.read(event.data.u64() as usize, &mut buffer)?;
+            let at = event.data.u64();
+            if at & DATAGRAMS == 0 {
+                crowd.read(at as usize, &mut buffer)?;
+            } else if let Some(Some(viewer)) = crowd.viewers.get_mut((at & !DATAGRAMS) as usize) {
+                viewer.read_datagrams(&mut buffer, &mut crowd.seen);
+            }
         }
         crowd.tell();
         if !group.rest.is_zero() {
@@ -173,6 +178,10 @@ impl Crowd<'_> {
             Ok(viewer) => {
                 let data = epoll::EventData::new_u64(at as u64);
                 epoll::add(&self.epoll, &viewer, data, epoll::EventFlags::IN).context("epoll_ctl")?;
+                for socket in viewer.datagrams() {
+                    let data = epoll::EventData::new_u64(at as u64 | DATAGRAMS);
+                    epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN).context("epoll_ctl")?;
+                }
                 Some(viewer)
             }
             Err(error) => {
@@ -258,6 +267,8 @@ impl Pace {
 }
 
 const BUFFER: usize = 256 * 1024;
+/// Marks events of a viewer's datagrams.
+const DATAGRAMS: u64 = 1 << 32;
 /// Reads a second of a slow viewer.
 const SLOW_READS: f64 = 20.0;
 const SHORT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };

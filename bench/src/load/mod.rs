@@ -3,6 +3,7 @@
 //! It shares two cores with the server it measures, so it stays cheap: one reused buffer, one read a wake-up, payload
 //! never looked at. A test of the bytes it is not.
 
+mod datagrams;
 mod format;
 mod group;
 mod hls;

@@ -4,6 +4,9 @@
 //! `open`. Invariant: payload is never copied but for the few bytes a format asks for; the client has to be cheap, it
 //! shares the machine with the server.
 
+use std::net::UdpSocket;
+
+use super::datagrams::Datagrams;
 use super::format::{Format, FormatKind};
 use super::hls::Hls;
 use super::http::Http;
@@ -42,6 +45,11 @@ pub(crate) trait Protocol {
 
     /// The handshake is over: media may follow.
     fn established(&self) -> bool;
+
+    /// Sockets that media comes to besides the connection, for whoever reads them.
+    fn take_sockets(&mut self) -> Vec<UdpSocket> {
+        Vec::new()
+    }
 }
 
 /// The protocol for `target`.
@@ -53,6 +61,8 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
         Scheme::Http => Box::new(Http::new(target, format)),
         Scheme::Rtmp => Box::new(Rtmp::new(target)),
         Scheme::Rtsp => Box::new(Rtsp::new(target)),
+        Scheme::RtspUdp => Box::new(Rtsp::by_udp(target)),
+        Scheme::Datagrams => Box::new(Datagrams::new()),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The viewer's side of RTSP over TCP: it sets every track up, plays, and then only reads.
+//! The viewer's side of RTSP: it sets every track up, over TCP or UDP, plays, and then only reads.
 //!
 //! Interleaved packets are not looked at: each read counts as a message, and the first one as decodable, since the server begins
 //! with a picture that is.
+
+use std::net::UdpSocket;
 
 use super::protocol::{Ended, Protocol, header, status_line, take_head};
 use super::seen::{Moment, Seen};
@@ -20,6 +22,8 @@ pub(crate) struct Rtsp {
     set_up: usize,
     asked: u32,
     state: State,
+    /// By UDP: a pair of ports for each track, packets first.
+    ports: Vec<[UdpSocket; 2]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +46,13 @@ impl Rtsp {
             set_up: 0,
             asked: 1,
             state: State::Describing,
+            ports: Vec::new(),
         }
+    }
+
+    /// The same with packets by UDP.
+    pub(crate) fn by_udp(target: &Target) -> Self {
+        Self { ports: (0..TRACKS).filter_map(|_| pair()).collect(), ..Self::new(target) }
     }
 
     /// What an answer that is whole leads to.
@@ -77,11 +87,13 @@ impl Rtsp {
         self.asked += 1;
         let (asked, track) = (self.asked, self.set_up);
         let text = if track < self.tracks {
-            let channels = format!("{}-{}", 2 * track, 2 * track + 1);
-            format!(
-                "SETUP {}trackID={track} RTSP/1.0\r\nCSeq: {asked}\r\nTransport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n\r\n",
-                self.base
-            )
+            let port = self.ports.get(track).and_then(|[rtp, _]| rtp.local_addr().ok());
+            let transport = match port.map(|address| address.port()) {
+                Some(port) => format!("RTP/AVP;unicast;client_port={port}-{}", port + 1),
+                None => format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1),
+            };
+            let base = &self.base;
+            format!("SETUP {base}trackID={track} RTSP/1.0\r\nCSeq: {asked}\r\nTransport: {transport}\r\n\r\n")
         } else {
             self.state = State::Starting;
             format!("PLAY {} RTSP/1.0\r\nCSeq: {asked}\r\nSession: {}\r\n\r\n", self.base, self.session)
@@ -131,7 +143,24 @@ impl Protocol for Rtsp {
     fn established(&self) -> bool {
         self.state == State::Playing
     }
+
+    fn take_sockets(&mut self) -> Vec<UdpSocket> {
+        // Reports are not read.
+        self.ports.iter().filter_map(|[rtp, _]| rtp.try_clone().ok()).collect()
+    }
 }
+
+/// Two ports side by side, the first even.
+fn pair() -> Option<[UdpSocket; 2]> {
+    let bind = |port| UdpSocket::bind(("127.0.0.1", port));
+    (0..64).find_map(|_| {
+        let first = bind(0).ok()?.local_addr().ok()?.port() & !1;
+        Some([bind(first).ok()?, bind(first + 1).ok()?])
+    })
+}
+
+/// Tracks of the clip.
+const TRACKS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Where a viewer connects: a `ws://`, `http://`, `rtmp://` or `rtsp://` URL, split and resolved once for all viewers.
+//! Where a viewer connects: a `ws://`, `http://`, `rtmp://` or `rtsp://` URL (`rtsp+udp://`: packets by UDP), split and resolved once for all viewers.
 //!
 //! Other schemes (WHEP) join here with a protocol file of their own.
 
@@ -14,6 +14,10 @@ pub(crate) enum Scheme {
     Rtmp,
     /// Over TCP.
     Rtsp,
+    /// RTSP whose packets go by UDP.
+    RtspUdp,
+    /// The floor by UDP.
+    Datagrams,
 }
 
 /// A resolved URL.
@@ -36,7 +40,9 @@ impl Target {
             "http" => Scheme::Http,
             "rtmp" => Scheme::Rtmp,
             "rtsp" => Scheme::Rtsp,
-            _ => return Err(fail("only ws://, http://, rtmp:// and rtsp:// are spoken")),
+            "rtsp+udp" => Scheme::RtspUdp,
+            "udp" => Scheme::Datagrams,
+            _ => return Err(fail("only ws://, http://, rtmp://, rtsp:// and rtsp+udp:// are spoken")),
         };
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
@@ -44,9 +50,9 @@ impl Target {
         };
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let default = match scheme {
-            Scheme::WebSocket | Scheme::Http => 80,
+            Scheme::WebSocket | Scheme::Http | Scheme::Datagrams => 80,
             Scheme::Rtmp => 1935,
-            Scheme::Rtsp => 554,
+            Scheme::Rtsp | Scheme::RtspUdp => 554,
         };
         let with_port = if has_port { authority.to_owned() } else { format!("{authority}:{default}") };
         let address = with_port

@@ -3,7 +3,7 @@
 //! Not here: when it joins, how fast it reads, when it leaves (see `group`).
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use super::target::Target;
 /// A connected viewer.
 pub(crate) struct Viewer {
     socket: TcpStream,
+    datagrams: Vec<UdpSocket>,
     protocol: Box<dyn Protocol>,
     joined: Instant,
     decodable: bool,
@@ -28,10 +29,12 @@ impl Viewer {
     pub(crate) fn join(target: &Target, format: FormatKind, small_buffer: bool) -> io::Result<Self> {
         let joined = Moment::now();
         let mut socket = connect(target.address, small_buffer)?;
-        let protocol = protocol::open(target, format, &joined);
+        let mut protocol = protocol::open(target, format, &joined);
+        let datagrams = protocol.take_sockets();
+        datagrams.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
         socket.write_all(&protocol.request())?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, protocol, joined: joined.instant, decodable: false })
+        Ok(Self { socket, datagrams, protocol, joined: joined.instant, decodable: false })
     }
 
     /// Reads once, at most as much as the buffer holds. `Err` with the reason: the connection is over.
@@ -65,6 +68,25 @@ impl Viewer {
             sent.map_err(|error| error.to_string())?;
         }
         Ok(count)
+    }
+
+    /// Reads the datagrams that are there; each counts as a message.
+    pub(crate) fn read_datagrams(&mut self, buffer: &mut [u8], seen: &mut Seen) {
+        for socket in &self.datagrams {
+            while let Ok(count) = socket.recv(buffer) {
+                seen.bytes += count as u64;
+                seen.messages += 1;
+                if !self.decodable && self.protocol.established() {
+                    self.decodable = true;
+                    seen.join(self.joined, Instant::now());
+                }
+            }
+        }
+    }
+
+    /// Sockets whose datagrams are to be read.
+    pub(crate) fn datagrams(&self) -> &[UdpSocket] {
+        &self.datagrams
     }
 
     /// The handshake is over.

@@ -55,7 +55,7 @@ impl FormatKind {
             Scheme::WebSocket if path.ends_with("/ws/") => Self::AnnexB,
             Scheme::WebSocket if path.ends_with("/video") => Self::Fmp4,
             Scheme::Http if path.ends_with(".mp4") => Self::Fmp4,
-            Scheme::WebSocket | Scheme::Http | Scheme::Rtmp | Scheme::Rtsp => Self::Opaque,
+            _ => Self::Opaque,
         }
     }
 
