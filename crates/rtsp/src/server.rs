@@ -19,6 +19,7 @@ pub struct Server {
     path: Option<String>,
     tracks: Vec<(usize, Transport)>,
     is_active: bool,
+    has_groups: bool,
 }
 
 /// What a session is for.
@@ -80,7 +81,15 @@ pub struct SetUp {
 impl Server {
     /// A machine whose session will have this id, which nobody can guess.
     pub fn new(id: String) -> Self {
-        Self { id, role: Role::Play, announced: None, path: None, tracks: Vec::new(), is_active: false }
+        let (announced, path, tracks) = (None, None, Vec::new());
+        Self { id, role: Role::Play, announced, path, tracks, is_active: false, has_groups: false }
+    }
+
+    /// The same where players may be sent to groups, if they offer it.
+    #[must_use]
+    pub fn with_groups(mut self, has_groups: bool) -> Self {
+        self.has_groups = has_groups;
+        self
     }
 
     /// What this request asks for.
@@ -181,12 +190,17 @@ impl Server {
         };
         let Some(track) = track.filter(|track: &usize| *track < MOST_TRACKS) else { return refuse(404) };
         let offers = request.headers.all("Transport").flat_map(TransportSpec::parse);
-        let transport =
-            offers.filter_map(|spec| spec.transport()).find(|transport| self.goes_with(*transport));
+        let transport = offers
+            .filter_map(|spec| spec.transport())
+            .find(|way| self.goes_with(*way) && self.may_go(*way, role));
         match transport {
             Some(transport) => Step::SetUp(SetUp { asked, role, track, transport }),
             None => refuse(461),
         }
+    }
+
+    fn may_go(&self, way: Transport, role: Role) -> bool {
+        way != Transport::Multicast || self.has_groups && role == Role::Play
     }
 
     /// Whether a track may go this way beside those that were set up.
@@ -195,6 +209,7 @@ impl Server {
             matches!(
                 (known, transport),
                 (Transport::Udp(..), Transport::Udp(..))
+                    | (Transport::Multicast, Transport::Multicast)
                     | (Transport::Interleaved(_), Transport::Interleaved(_))
             )
         })
@@ -363,6 +378,14 @@ mod tests {
         set_up(&mut server, "rtsp://h/front/trackID=0", UDP);
         let other = server.handle(&request(Method::Setup, "rtsp://h/other/trackID=1", &[UDP]));
         assert_eq!(status(&other), Some(459));
+        let group = ("Transport", "RTP/AVP;multicast,RTP/AVP/TCP;interleaved=0-1");
+        let offered = request(Method::Setup, "rtsp://h/front/trackID=1", &[group]);
+        for (has_groups, taken) in
+            [(true, Transport::Multicast), (false, Transport::Interleaved(Some((0, 1))))]
+        {
+            let step = Server::new("s".to_owned()).with_groups(has_groups).handle(&offered);
+            assert!(matches!(step, Step::SetUp(set_up) if set_up.transport == taken));
+        }
         let mixed = server.handle(&request(Method::Setup, "rtsp://h/front/trackID=1", &[TCP]));
         assert_eq!(status(&mixed), Some(461));
         assert_eq!(status(&server.handle(&request(Method::Record, "rtsp://h/front", &[]))), Some(455));

@@ -19,6 +19,8 @@ pub struct TransportSpec {
     pub source: Option<String>,
     /// To where, if not to whoever asks.
     pub destination: Option<String>,
+    /// How many routers a group's packets may pass, and one more.
+    pub ttl: Option<u8>,
     /// The group's ports.
     pub port: Option<(u16, u16)>,
     /// For recording.
@@ -32,6 +34,8 @@ pub enum Transport {
     Interleaved(Option<(u8, u8)>),
     /// To these ports of whoever asks.
     Udp(u16, u16),
+    /// To a group of receivers, which the server chooses.
+    Multicast,
 }
 
 impl TransportSpec {
@@ -53,6 +57,7 @@ impl TransportSpec {
                 "server_port" => spec.server_port = pair(value),
                 "port" => spec.port = pair(value),
                 "source" => spec.source = Some(value.to_owned()),
+                "ttl" => spec.ttl = value.parse().ok(),
                 "destination" => spec.destination = Some(value.to_owned()),
                 "mode" => {
                     let modes = ["record", "receive"];
@@ -66,11 +71,10 @@ impl TransportSpec {
 
     /// The way that it is, if we can go it.
     pub fn transport(&self) -> Option<Transport> {
-        if self.is_multicast {
-            return None;
-        }
         let protocol = self.protocol.to_ascii_uppercase();
         match protocol.as_str() {
+            "RTP/AVP" | "RTP/AVP/UDP" if self.is_multicast => Some(Transport::Multicast),
+            _ if self.is_multicast => None,
             "RTP/AVP/TCP" => Some(Transport::Interleaved(self.interleaved)),
             "RTP/AVP" | "RTP/AVP/UDP" => {
                 let (rtp, rtcp) = self.client_port?;
@@ -90,6 +94,12 @@ impl fmt::Display for TransportSpec {
             if let Some((rtp, rtcp)) = ports {
                 write!(f, ";{name}={rtp}-{rtcp}")?;
             }
+        }
+        if let Some(destination) = &self.destination {
+            write!(f, ";destination={destination}")?;
+        }
+        if let Some(ttl) = self.ttl {
+            write!(f, ";ttl={ttl}")?;
         }
         if let Some((rtp, rtcp)) = self.interleaved {
             write!(f, ";interleaved={rtp}-{rtcp}")?;
@@ -137,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             transports("RTP/AVP;multicast,RTP/AVP;unicast;client_port=5000,RTP/SAVP;unicast;client_port=1-2"),
-            [None, Some(Transport::Udp(5_000, 5_001)), None]
+            [Some(Transport::Multicast), Some(Transport::Udp(5_000, 5_001)), None]
         );
         assert_eq!(transports("RTP/AVP/TCP"), [Some(Transport::Interleaved(None))]);
     }

@@ -35,10 +35,16 @@ pub(super) struct Pair {
     _end: DropGuard,
 }
 
+/// A socket that packets are sent from, as many at once as the kernel cuts apart.
 #[derive(Debug)]
-struct Socket {
+pub(super) struct Port {
     io: UdpSocket,
     state: UdpSocketState,
+}
+
+#[derive(Debug)]
+struct Socket {
+    port: Port,
     peers: Mutex<HashMap<SocketAddr, Inlet>>,
 }
 
@@ -122,19 +128,8 @@ impl Way {
 
     /// Sends packets that lie side by side; what the kernel does not take at once is lost.
     pub(super) fn send(&self, is_report: bool, run: &Run) {
-        let socket = &self.pair.sockets[usize::from(is_report)];
-        let destination = self.peer[usize::from(is_report)];
-        let at_once = socket.state.max_gso_segments().min(MOST_BYTES / run.segment.max(1)).max(1);
-        for contents in run.bytes.chunks(run.segment * at_once) {
-            let segment_size = (contents.len() > run.segment).then_some(run.segment);
-            let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-            let sent = socket
-                .io
-                .try_io(Interest::WRITABLE, || socket.state.try_send((&socket.io).into(), &transmit));
-            if sent.is_err() {
-                return;
-            }
-        }
+        let at = usize::from(is_report);
+        self.pair.sockets[at].port.send(self.peer[at], run);
     }
 
     /// Sends one report.
@@ -151,6 +146,29 @@ impl Drop for Way {
     }
 }
 
+impl Port {
+    /// Of a socket that does not block.
+    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let io = UdpSocket::from_std(socket)?;
+        let state = UdpSocketState::new((&io).into())?;
+        Ok(Self { io, state })
+    }
+
+    /// Sends packets that lie side by side; what the kernel does not take at once is lost.
+    pub(super) fn send(&self, destination: SocketAddr, run: &Run) {
+        let Self { io, state } = self;
+        let at_once = state.max_gso_segments().min(MOST_BYTES / run.segment.max(1)).max(1);
+        for contents in run.bytes.chunks(run.segment * at_once) {
+            let segment_size = (contents.len() > run.segment).then_some(run.segment);
+            let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+            let sent = io.try_io(Interest::WRITABLE, || state.try_send(io.into(), &transmit));
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Socket {
     fn new(address: SocketAddr) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(address)?;
@@ -158,9 +176,7 @@ impl Socket {
         // A publisher's keyframe comes at once. What the system does not give is done without.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
         let _ = socket2::SockRef::from(&socket).set_send_buffer_size(RECEIVE_BUFFER);
-        let io = UdpSocket::from_std(socket)?;
-        let state = UdpSocketState::new((&io).into())?;
-        Ok(Self { io, state, peers: Mutex::default() })
+        Ok(Self { port: Port::new(socket)?, peers: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Inlet>> {
@@ -191,19 +207,19 @@ fn bind(local: IpAddr, port: Option<u16>) -> io::Result<([Arc<Socket>; 2], u16)>
 }
 
 async fn receive(socket: Arc<Socket>, is_report: bool, end: CancellationToken) {
-    let mut buffer = vec![0; MOST_BYTES];
+    let (mut buffer, Port { io, state }) = (vec![0; MOST_BYTES], &socket.port);
     loop {
         let ready = tokio::select! {
-            ready = socket.io.readable() => ready,
+            ready = io.readable() => ready,
             () = end.cancelled() => return,
         };
         if ready.is_err() {
             return;
         }
         let mut meta = [RecvMeta::default()];
-        let received = socket.io.try_io(Interest::READABLE, || {
+        let received = io.try_io(Interest::READABLE, || {
             let mut buffers = [IoSliceMut::new(&mut buffer)];
-            socket.state.recv((&socket.io).into(), &mut buffers, &mut meta)
+            state.recv(io.into(), &mut buffers, &mut meta)
         });
         // An error is about some peer that is gone, or says that there is nothing; not about the socket.
         let [RecvMeta { addr, len, stride, .. }] = meta;

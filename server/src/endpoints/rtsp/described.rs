@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hub::{Hold, LagPolicy, Next};
-use media::{Track, Wallclock};
+use hub::{Hold, LagPolicy, Next, PackagingKey, Subscription};
+use media::{Chunk, Track, Wallclock};
 use rtp::sdp;
-use rtsp::{Channels, Origin, TrackPlan, Transport};
+use rtsp::{Channels, Origin, Packaging, TrackPlan, Transport};
 
 use crate::supervise::cameras::Camera;
 use crate::telemetry::unix_micros;
@@ -87,7 +87,9 @@ impl Described {
                 let index = u8::try_from(*at).ok()?;
                 let channels = match transport {
                     Transport::Interleaved(Some(channels)) => *channels,
-                    Transport::Interleaved(None) | Transport::Udp(..) => usual_channels(*at)?,
+                    Transport::Interleaved(None) | Transport::Udp(..) | Transport::Multicast => {
+                        usual_channels(*at)?
+                    }
                 };
                 Some(TrackPlan { track: Arc::clone(self.tracks.get(*at)?), index, channels })
             })
@@ -95,6 +97,15 @@ impl Described {
         // In whatever order they were set up, it is the same packaging.
         plans.sort_by_key(|plan| plan.index);
         plans
+    }
+
+    /// The packets of these tracks for UDP, made once for all who watch the same.
+    pub(super) fn datagrams(&self, plans: &[TrackPlan], policy: LagPolicy) -> Subscription<Chunk> {
+        let (plans, held) = (plans.to_vec(), self.held);
+        let key = PackagingKey::new(format!("{}&udp", Packaging::key(&plans, held)));
+        self.camera.stream().subscribe_packaged(&key, policy, move || {
+            Box::new(rtsp::Datagrams::new(Packaging::new(&plans, held, origin())))
+        })
     }
 
     /// `RTP-Info`: where each track's packets begin.
@@ -135,6 +146,6 @@ pub(super) fn origin() -> Origin {
 }
 
 /// How long sound waits for a picture if nobody says otherwise.
-const LONGEST_HELD: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_HELD: Duration = Duration::from_millis(100);
 /// So long a player waits for a camera to start.
 const PATIENCE: Duration = Duration::from_secs(10);

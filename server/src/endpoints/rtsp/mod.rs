@@ -7,6 +7,7 @@ mod conversation;
 mod datagrams;
 mod described;
 mod intake;
+mod multicast;
 mod playing;
 mod ports;
 mod recording;
@@ -21,6 +22,7 @@ use futures_core::future::BoxFuture;
 
 use self::conversation::Conversation;
 use self::datagrams::Datagrams;
+use self::multicast::Groups;
 use self::settings::Settings;
 use self::source::RtspSource;
 use crate::config::file::Section;
@@ -43,6 +45,7 @@ struct Shared {
     context: Context,
     viewers: Viewers,
     datagrams: Datagrams,
+    groups: Groups,
 }
 
 impl Endpoint for Rtsp {
@@ -101,7 +104,9 @@ impl Door {
     fn new(settings: Settings, context: &Context) -> Self {
         let viewers = Viewers::new(context.tasks.clone(), context.stop.clone());
         let datagrams = Datagrams::new(settings.rtp_port, context.tasks.clone());
-        Self { shared: Arc::new(Shared { settings, context: context.clone(), viewers, datagrams }) }
+        let groups = Groups::new(settings.multicast);
+        let context = context.clone();
+        Self { shared: Arc::new(Shared { settings, context, viewers, datagrams, groups }) }
     }
 }
 

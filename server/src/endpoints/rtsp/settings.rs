@@ -6,6 +6,7 @@ use hub::LagPolicy;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::multicast::{Addresses4, Multicast};
 use crate::config::file::Section;
 use crate::config::values::{ListenAddress, Span};
 use crate::error::ConfigError;
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     pub(super) is_default: bool,
     /// The even port that RTP over UDP goes through, and the next one for RTCP; any that is free if not said.
     pub(super) rtp_port: Option<u16>,
+    /// Where streams go to groups of receivers, if they may.
+    pub(super) multicast: Option<Multicast>,
     /// A write without progress for this long ends the session.
     pub(super) send_timeout: Duration,
     /// A viewer further behind skips to a newer random access point, if there is one.
@@ -33,6 +36,8 @@ struct Written {
     listen: Option<Addresses>,
     listen_tls: Option<Addresses>,
     rtp_port: Option<u16>,
+    multicast: Option<Addresses4>,
+    multicast_ttl: Option<u8>,
     send_timeout: Option<Span>,
     max_lag: Option<Span>,
 }
@@ -66,6 +71,8 @@ impl Settings {
         {
             return Err(place.error("rtp_port must be an even port; the one behind it is for RTCP"));
         }
+        let ttl = written.multicast_ttl.unwrap_or(1);
+        let multicast = written.multicast.map(|addresses| Multicast { addresses, ttl });
         let is_default = written.listen.is_none();
         let default = || vec![DEFAULT_LISTEN.parse().expect("the default address is one")];
         Ok(Self {
@@ -73,6 +80,7 @@ impl Settings {
             listen_tls: written.listen_tls.map_or_else(Vec::new, |Addresses(listen)| listen),
             is_default,
             rtp_port: written.rtp_port,
+            multicast,
             send_timeout: written.send_timeout.map_or(Duration::from_secs(10), |span| span.0),
             max_lag: written.max_lag.map_or(LagPolicy::default().max_lag, |span| span.0),
         })
