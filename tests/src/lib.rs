@@ -3,6 +3,7 @@
 //! A harness for the tests beside it and nothing else. It waits for conditions with a deadline, never for luck; what it cannot go on
 //! without (the program, ffmpeg) fails the test with a sentence.
 
+pub mod bad_network;
 pub mod boxes;
 pub mod byte_stream;
 pub mod camera;
