@@ -122,7 +122,8 @@ fn cast(udp: &UdpSocket, state: &UdpSocketState, destination: SocketAddr, messag
     for contents in message.chunks(DATAGRAM * state.max_gso_segments().clamp(1, MOST_SEGMENTS)) {
         let segment_size = (contents.len() > DATAGRAM).then_some(DATAGRAM);
         // What does not go is lost.
-        let _ = state.try_send(udp.into(), &Transmit { destination, ecn: None, contents, segment_size, src_ip: None });
+        let _ = state
+            .try_send(udp.into(), &Transmit { destination, ecn: None, contents, segment_size, src_ip: None });
     }
 }
 

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, play, url};
 use firstlight_e2e::Server;
+use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, play, url};
 
 /// Runs a test of this file in a network with nothing but a loopback that takes groups.
 fn in_a_network_of_its_own(test: &str, inside: impl FnOnce()) {

@@ -18,7 +18,12 @@ impl Datagrams {
         // Without a port nothing comes, and that is seen.
         let socket = UdpSocket::bind("127.0.0.1:0").ok();
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
-        Self { port: address.map_or(0, |address| address.port()), socket, head: Vec::new(), established: false }
+        Self {
+            port: address.map_or(0, |address| address.port()),
+            socket,
+            head: Vec::new(),
+            established: false,
+        }
     }
 }
 
