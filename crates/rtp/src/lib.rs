@@ -15,6 +15,7 @@ mod error;
 mod g711;
 mod h264;
 mod h265;
+mod nal;
 pub mod packet;
 mod packetizer;
 mod receiver;

@@ -17,8 +17,6 @@ use media::{
 use crate::RtpError;
 use crate::aac::{AacDepacketizer, HeaderLayout};
 use crate::depacketizer::{Depacketizer, Sound};
-use crate::h264::H264Depacketizer;
-use crate::h265::H265Depacketizer;
 
 /// What somebody says they send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -213,7 +211,7 @@ impl Format {
                 }
                 let parameters = self.parameter("sprop-parameter-sets").and_then(parameter_sets);
                 let depacketizer =
-                    H264Depacketizer::new(id, parameters.as_ref()).map_err(|error| error.to_string())?;
+                    crate::h264::depacketizer(id, parameters.as_ref()).map_err(|error| error.to_string())?;
                 (MediaKind::Video, Depacketizer::H264(depacketizer))
             }
             "H265" => {
@@ -224,7 +222,7 @@ impl Format {
                 let nals: Vec<Vec<u8>> = sets.into_iter().flatten().flat_map(sprop).collect();
                 let parameters = h265::parse_parameters(nals.iter().map(Vec::as_slice)).ok();
                 let depacketizer =
-                    H265Depacketizer::new(id, parameters.as_ref()).map_err(|error| error.to_string())?;
+                    crate::h265::depacketizer(id, parameters.as_ref()).map_err(|error| error.to_string())?;
                 (MediaKind::Video, Depacketizer::H265(depacketizer))
             }
             "MPEG4-GENERIC" => {
