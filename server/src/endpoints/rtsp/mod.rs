@@ -1,7 +1,8 @@
 //! Every stream by RTSP: `rtsp://host:8554/{stream}`, to watch and to publish, over TCP and UDP.
 //!
 //! What may be said when is `rtsp`'s ([`rtsp::Server`]), packets are `rtp`'s and made once for all sessions. Who watches over TCP is handed
-//! to the engine that sends every other output as well, and answers through [`playing`]; UDP is sent from the conversation itself.
+//! to the engine that sends every other output as well, and answers through [`playing`]; UDP is sent from the conversation itself. Other servers are
+//! asked for their streams by [`source`], and sent ours by [`push`], both on a [`session`].
 
 mod conversation;
 mod datagrams;
@@ -10,6 +11,7 @@ mod intake;
 mod multicast;
 mod playing;
 mod ports;
+mod push;
 mod recording;
 mod remote;
 mod session;
@@ -26,9 +28,10 @@ use self::multicast::Groups;
 use self::settings::Settings;
 use self::source::RtspSource;
 use crate::config::file::Section;
-use crate::endpoint::{Context, Endpoint, Listen, Parts, Serve, Source};
+use crate::endpoint::{Context, Egress, Endpoint, Listen, Parts, Serve, Source};
 use crate::error::ConfigError;
 use crate::net::connections::Permit;
+use crate::net::dial::{Place, Trust};
 use crate::net::peer::Peer;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -71,6 +74,14 @@ impl Endpoint for Rtsp {
 
     fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
         Ok(Box::new(RtspSource::parse(spec)?))
+    }
+
+    fn push_schemes(&self) -> &'static [&'static str] {
+        &["rtsp", "rtsps"]
+    }
+
+    fn egress(&self, place: Place, trust: &Trust) -> Result<Box<dyn Egress>, String> {
+        Ok(Box::new(push::Push::new(place, trust)?))
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
