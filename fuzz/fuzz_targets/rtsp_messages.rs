@@ -25,7 +25,7 @@ fn read(bytes: &[u8], piece: usize) -> Vec<Item> {
 fuzz_target!(|bytes: &[u8]| {
     let items = read(bytes, bytes.len().max(1));
     assert_eq!(items, read(bytes, 7));
-    let mut server = Server::new("s".to_owned());
+    let mut server = Server::new("s".to_owned()).with_groups(true);
     let mut client = Client::new(Some(Credentials::new("u", "p")));
     let mut out = BytesMut::new();
     for item in items {
@@ -40,6 +40,11 @@ fuzz_target!(|bytes: &[u8]| {
                             TransportSpec { protocol: "RTP/AVP".to_owned(), ..TransportSpec::default() };
                         match set_up.transport {
                             Transport::Udp(rtp, rtcp) => spec.client_port = Some((rtp, rtcp)),
+                            Transport::Multicast => {
+                                spec.is_multicast = true;
+                                spec.destination = Some("239.1.2.3".to_owned());
+                                spec.ttl = Some(1);
+                            }
                             Transport::Interleaved(channels) => {
                                 spec.protocol = "RTP/AVP/TCP".to_owned();
                                 spec.interleaved = channels.or(Some((0, 1)));
