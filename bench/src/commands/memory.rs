@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::error::BenchError;
 use crate::lab::{Lab, READY_LIMIT, Running};
-use crate::load::{Group, Load, Manner};
+use crate::load::{Group, Load, Manner, Target};
 use crate::outcome::Outcome;
+use crate::process;
 
 /// Measures idle, crowds of 400 and 1000, and 200 stalled.
 pub(crate) fn run(lab: &Lab) -> Result<Outcome, BenchError> {
@@ -21,27 +22,34 @@ pub(crate) fn run(lab: &Lab) -> Result<Outcome, BenchError> {
     outcome.at_most("idle, resident", 10.0, idle.rss as f64 / 1024.0, " MB");
     outcome.detail(json!({ "idle": idle }));
 
+    let target = running.socket(SOCKET)?;
     for viewers in [400, 1000] {
-        let kib = cost(&running, viewers, Manner::Healthy)?;
+        let kib = cost(&running, &target, viewers, Manner::Healthy)?;
         outcome.at_most(format!("a healthy viewer, of {viewers}"), 16.0, kib / viewers as f64, " kB");
         outcome.detail(json!({ "healthy": viewers, "kib": kib }));
     }
     drop(running);
-    let running = lab.server_with_clip()?;
-    let kib = cost(&running, STALLED, Manner::Stalled)?;
-    outcome.at_most(format!("{STALLED} stalled viewers, in all"), 2.0, kib / 1024.0, " MB");
-    outcome.detail(json!({ "stalled": STALLED, "kib": kib }));
+    for what in ["WebSocket", "RTSP over TCP"] {
+        let port = process::free_port()?;
+        let running = lab.server_with_clip_and(&format!("[rtsp]\nlisten = \"127.0.0.1:{port}\"\n"))?;
+        let target = match what {
+            "WebSocket" => running.socket(SOCKET)?,
+            _ => Target::parse(&format!("rtsp://127.0.0.1:{port}/bench"))?,
+        };
+        let kib = cost(&running, &target, STALLED, Manner::Stalled)?;
+        outcome.at_most(format!("{STALLED} stalled viewers by {what}, in all"), 2.0, kib / 1024.0, " MB");
+        outcome.detail(json!({ "stalled": STALLED, "by": what, "kib": kib }));
+    }
     Ok(outcome)
 }
 
 /// Growth of resident memory, in KiB, by these viewers: the most seen, over that with one healthy viewer.
-fn cost(running: &Running, viewers: usize, manner: Manner) -> Result<f64, BenchError> {
-    let target = running.socket("/bench/ws?format=fmp4")?;
-    let first = Load::start(vec![Group::healthy(&target, 1)])?;
+fn cost(running: &Running, target: &Target, viewers: usize, manner: Manner) -> Result<f64, BenchError> {
+    let first = Load::start(vec![Group::healthy(target, 1)])?;
     first.wait_ready(READY_LIMIT)?;
     thread::sleep(SETTLE);
     let before = running.memory()?.rss;
-    let rest = Load::start(vec![Group { manner, ..Group::healthy(&target, viewers) }])?;
+    let rest = Load::start(vec![Group { manner, ..Group::healthy(target, viewers) }])?;
     rest.wait_ready(READY_LIMIT)?;
     let mut most = 0;
     for _ in 0..SAMPLES {
@@ -54,6 +62,7 @@ fn cost(running: &Running, viewers: usize, manner: Manner) -> Result<f64, BenchE
     Ok(most.saturating_sub(before) as f64)
 }
 
+const SOCKET: &str = "/bench/ws?format=fmp4";
 const STALLED: usize = 200;
 const SETTLE: Duration = Duration::from_secs(3);
 /// Half a second apart: long enough for the kernel's buffers of a stalled viewer to fill.
