@@ -154,6 +154,11 @@ impl Client {
         self.io.write_all(bytes).expect("the server reads");
     }
 
+    /// Sends bytes; whether somebody is still there to take them.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.io.write_all(bytes).is_ok()
+    }
+
     /// The next answer.
     pub fn answer(&mut self) -> Answer {
         loop {

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, Running, address, play, publish, url};
-use firstlight_e2e::{Server, eventually, program, tool};
+use firstlight_e2e::{Server, eventually, program, tool, within};
 
 fn watched() -> Server {
     Server::start(&format!("{ANYWHERE}[streams.front]\n{CAMERA}"))
@@ -308,13 +308,39 @@ fn what_is_no_rtsp_is_refused_and_leaves_nothing_behind() {
     }
     assert_eq!(flood.ask("OPTIONS", "*", &[], "").status, 200);
     drop(flood);
-    for _ in 0..300 {
+    for _ in 0..2_000 {
         let mut client = Client::connect(&server);
         client.send(b"OPTIONS * RTSP/1.0\r\n");
     }
     eventually("every connection is forgotten", || (server.tasks("rtsp-connection") == 0).then_some(()));
     eventually("every descriptor is given back", || (descriptors() <= before + 2).then_some(()));
     assert!(server.resident() < 80 << 20, "{} bytes", server.resident());
+}
+
+#[test]
+fn who_prepares_and_never_plays_is_shown_out_and_so_is_who_never_comes_to_the_point() {
+    let server = watched();
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = descriptors();
+    let url = url(&server, "front");
+    let mut idlers: Vec<_> = (0..40).map(|_| Client::connect(&server)).collect();
+    for (at, idler) in (0u16..).zip(&mut idlers) {
+        let ports = 40_000 + 2 * at;
+        let transport = match at % 2 {
+            0 => format!("Transport: RTP/AVP;unicast;client_port={ports}-{}", ports + 1),
+            _ => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1".to_owned(),
+        };
+        assert_eq!(idler.ask("SETUP", &format!("{url}/trackID=0"), &[&transport], "").status, 200);
+    }
+    let mut slow = Client::connect(&server);
+    within(Duration::from_secs(40), "a request that never ends is given up", || {
+        (!slow.try_send(b"x")).then_some(())
+    });
+    assert!(idlers.iter_mut().all(Client::is_closed));
+    drop((idlers, slow));
+    server.await_state("front", "idle", Duration::from_secs(20));
+    eventually("every connection is forgotten", || (server.tasks("rtsp-connection") == 0).then_some(()));
+    eventually("every descriptor is given back", || (descriptors() <= before + 2).then_some(()));
 }
 
 #[test]

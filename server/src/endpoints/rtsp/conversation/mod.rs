@@ -11,6 +11,7 @@ mod rights;
 mod tracks;
 mod watching;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,32 +127,45 @@ impl Conversation {
             if self.is_silent(now) {
                 return End::Closed;
             }
-            let wake = tokio::time::Instant::from_std(self.wake(now));
-            let door = self.door();
-            let done = tokio::select! {
-                read = io.read(&mut buffer) => match read {
-                    Ok(length) if length > 0 => {
-                        self.reader.push(&buffer[..length]);
-                        if self.recording.is_some() {
-                            let wait = self.rate.take(length, Instant::now());
-                            if !wait.is_zero() {
-                                tokio::time::sleep(wait).await;
-                            }
-                        } else {
-                            self.heard = Instant::now();
+            let mut wake = pin!(tokio::time::sleep_until(self.wake(now).into()));
+            let mut dismissed = pin!(dismissed(self.door()));
+            // Whoever watches is sent picture after picture without anything of this being set up anew.
+            let done = loop {
+                tokio::select! {
+                    event = next(&mut self.watching) => match self.send(io, event).await {
+                        Ok(()) => {}
+                        Err(()) => break Err(()),
+                    },
+                    read = io.read(&mut buffer) => break match read {
+                        Ok(length) if length > 0 => {
+                            self.hear(&buffer[..length]).await;
+                            Ok(())
                         }
-                        Ok(())
-                    }
-                    _ => Err(()),
-                },
-                Some(datagram) = self.outlet.recv() => self.take_datagram(datagram),
-                next = next(&mut self.watching) => self.send(io, next).await,
-                () = tokio::time::sleep_until(wake) => self.tick(),
-                () = dismissed(door) => Err(()),
+                        _ => Err(()),
+                    },
+                    Some(datagram) = self.outlet.recv() => break self.take_datagram(datagram),
+                    () = &mut wake => break self.tick(),
+                    () = &mut dismissed => break Err(()),
+                }
             };
             if done.is_err() {
                 return End::Closed;
             }
+        }
+    }
+
+    /// Takes in what was read; a publisher that sends more than it may is read no faster.
+    async fn hear(&mut self, bytes: &[u8]) {
+        self.reader.push(bytes);
+        let now = Instant::now();
+        if self.recording.is_some() {
+            let wait = self.rate.take(bytes.len(), now);
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+        } else if self.watching.is_some() {
+            // An empty line will do; who only prepares has to come to the point.
+            self.heard = now;
         }
     }
 
