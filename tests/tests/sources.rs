@@ -151,6 +151,20 @@ fn a_camera_that_connects_and_pushes_plays_and_may_come_again() {
 }
 
 #[test]
+fn a_camera_that_cannot_be_had_says_why_also_while_it_is_tried_again() {
+    let server = Server::with_source(&text("exec:sleep 0.5; exit 7"));
+    let _viewer = Viewer::open(&server, "/front/ws?format=annexb");
+    server.await_state("front", "reconnecting", Duration::from_secs(10));
+    let third_start = || {
+        let stream = server.stream("front");
+        assert_eq!(stream["state"], "reconnecting");
+        assert!(stream["reason"].as_str().is_some_and(|reason| reason.contains('7')), "{stream}");
+        (stream["starts"].as_u64() >= Some(3)).then_some(())
+    };
+    within(Duration::from_secs(20), "it is started three times", third_start);
+}
+
+#[test]
 fn datagrams_of_bare_h264_and_of_transport_stream_play() {
     let ts = std::fs::read(clip::file("320x240", 4, PLAIN, true, "ts")).unwrap();
     let (bare_port, ts_port) = (free_port(), free_port());

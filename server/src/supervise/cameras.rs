@@ -174,11 +174,11 @@ impl Camera {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How it is doing; `Starting` becomes `Live` with the first usable unit.
+    /// How it is doing; `Starting` becomes `Live` with the first usable unit, and so does `Reconnecting`.
     pub fn state(&self) -> State {
         let state = self.state.borrow().clone();
         match state {
-            State::Starting if self.stream.snapshot().live => State::Live,
+            State::Starting | State::Reconnecting(_) if self.stream.snapshot().live => State::Live,
             other => other,
         }
     }
@@ -285,6 +285,16 @@ impl Camera {
         }
         if self.label.is_some() {
             self.enter(state);
+        }
+    }
+
+    /// A run of its source begins. One that follows a failure shows why the last one failed until it does better: whoever watches a
+    /// camera that cannot be had sees the reason, not a start each second.
+    pub(crate) fn started(&self, after_failure: bool) {
+        if !after_failure {
+            self.set_state(State::Starting);
+        } else if self.label.is_some() {
+            self.starts.fetch_add(1, Ordering::Relaxed);
         }
     }
 

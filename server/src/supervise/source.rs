@@ -84,7 +84,7 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
         if !orders.borrow_and_update().on {
             continue;
         }
-        camera.set_state(State::Starting);
+        camera.started(backoff.failures() > 0);
         let started = Instant::now();
         let before = camera.stream().snapshot().units;
         let name = camera.stream().name();
@@ -100,6 +100,7 @@ async fn look_after(camera: Arc<Camera>, source: Arc<dyn Source>) {
                 let to =
                     if orders.borrow().on { "starts again with other settings" } else { "is switched off" };
                 info!(stream = %name, "source {to}");
+                backoff.reset(); // what failed may have been what is set otherwise now
             }
             Ended::Failed(reason) => {
                 if started.elapsed() >= GOOD_RUN && camera.stream().snapshot().units > before {
