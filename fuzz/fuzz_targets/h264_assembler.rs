@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use codec::h264::{Assembler, IdleFlush, length_prefixed};
+use codec::h264::{Assembler, IdleFlush};
+use codec::nal::length_prefixed;
 use libfuzzer_sys::fuzz_target;
 use media::{AccessUnit, TrackId};
 

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use codec::h264::{Stamp, annexb, length_prefixed};
 use codec::h265::{NalUnit, UnitBuilder};
+use codec::nal::{Stamp, annexb, length_prefixed};
 use libfuzzer_sys::fuzz_target;
 use media::{MediaTime, Timescale, TrackId};
 
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let stamp = Stamp { dts: at, pts: at, lost_before: 0, captured: None, arrival: Instant::now() };
     let builder = || UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
     let mut prefixed = Vec::new();
-    annexb::split(bytes).for_each(|nal| length_prefixed::write(nal.bytes(), &mut prefixed));
+    annexb::split(bytes).for_each(|nal| length_prefixed::write(nal, &mut prefixed));
     let one = builder().annexb(bytes, stamp).map(|unit| unit.map(|unit| unit.data));
     let other = builder().length_prefixed(&prefixed, 4, stamp).map(|unit| unit.map(|unit| unit.data));
     assert_eq!(one, other);
@@ -21,9 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(Some(data)) = one {
         for nal in length_prefixed::split(&data, 4) {
             let nal = nal.expect("we wrote it");
-            assert!(
-                NalUnit::new(nal.bytes()).is_some_and(|nal| nal.unit_type().is_payload() && nal.layer() == 0)
-            );
+            assert!(NalUnit::new(nal).is_some_and(|nal| nal.unit_type().is_payload() && nal.layer() == 0));
         }
     }
 });

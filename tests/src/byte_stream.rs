@@ -1,10 +1,10 @@
 //! H.264 byte streams: which NAL units, and where access units end.
 
-use codec::h264::{NalUnit, annexb};
+use codec::nal::annexb;
 
 /// NAL unit types, in order.
 pub fn nal_types(bytes: &[u8]) -> Vec<u8> {
-    annexb::split(bytes).map(|nal| nal_type(nal)).collect()
+    annexb::split(bytes).map(nal_type).collect()
 }
 
 /// The access units of a stream whose pictures have one slice each.
@@ -12,7 +12,7 @@ pub fn access_units(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut units = Vec::new();
     let mut unit = Vec::new();
     for nal in annexb::split(bytes) {
-        annexb::write(nal.bytes(), &mut unit);
+        annexb::write(nal, &mut unit);
         if matches!(nal_type(nal), 1 | 5) {
             units.push(std::mem::take(&mut unit));
         }
@@ -23,13 +23,13 @@ pub fn access_units(bytes: &[u8]) -> Vec<Vec<u8>> {
 /// Leaves out parameter sets (and what encoders say of themselves), as an encoder does that sends them once.
 pub fn without_parameter_sets(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    for nal in annexb::split(bytes).filter(|nal| !matches!(nal_type(*nal), 6..=8)) {
-        annexb::write(nal.bytes(), &mut out);
+    for nal in annexb::split(bytes).filter(|nal| !matches!(nal_type(nal), 6..=8)) {
+        annexb::write(nal, &mut out);
     }
     out
 }
 
 /// `nal_unit_type` (ITU-T H.264 table 7-1).
-pub fn nal_type(nal: NalUnit<'_>) -> u8 {
-    nal.bytes()[0] & 0x1f
+pub fn nal_type(nal: &[u8]) -> u8 {
+    nal[0] & 0x1f
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use codec::h264::annexb;
+use codec::nal::annexb;
 
 use crate::byte_stream::{access_units, nal_type, without_parameter_sets};
 use crate::http::Upload;
@@ -35,9 +35,9 @@ impl Film {
     pub fn h264_with_parameter_sets_once(bytes: &[u8]) -> Self {
         let mut film = Self::h264(bytes);
         let mut first = Vec::new();
-        let parameters = annexb::split(bytes).filter(|nal| matches!(nal_type(*nal), 7 | 8)).take(2);
+        let parameters = annexb::split(bytes).filter(|nal| matches!(nal_type(nal), 7 | 8)).take(2);
         for nal in parameters {
-            annexb::write(nal.bytes(), &mut first);
+            annexb::write(nal, &mut first);
         }
         film.first = first;
         for piece in &mut film.pieces {

@@ -1,7 +1,8 @@
 //! The `webcodecs` format: units with headers, and what makes a byte stream of them.
 
 use base64::Engine as _;
-use codec::h264::{DecoderConfigurationRecord, annexb};
+use codec::h264::DecoderConfigurationRecord;
+use codec::nal::annexb;
 use serde_json::Value;
 
 /// One unit of a message.

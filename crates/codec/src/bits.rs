@@ -1,7 +1,7 @@
 //! Bits, most significant first, with the Exp-Golomb codes of H.264 §9.1.
 //!
 //! Reading past the end is an error that names the structure; nothing is ever made up. Emulation prevention is not
-//! known here (see `h264::rbsp`).
+//! known here (see `nal::rbsp`).
 
 use crate::CodecError;
 

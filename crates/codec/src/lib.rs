@@ -12,6 +12,7 @@ mod bits;
 mod error;
 pub mod h264;
 pub mod h265;
+pub mod nal;
 pub mod opus;
 
 pub use error::CodecError;

@@ -7,7 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use codec::h264::{Assembler, IdleFlush, annexb, length_prefixed};
+use codec::h264::{Assembler, IdleFlush, NalUnit};
+use codec::nal::{annexb, length_prefixed};
 use media::{AccessUnit, TrackId};
 use proptest::prelude::*;
 
@@ -30,7 +31,7 @@ fn assemble(bytes: &[u8]) -> Vec<AccessUnit> {
 }
 
 fn nal_types(unit: &AccessUnit) -> Vec<u8> {
-    length_prefixed::split(&unit.data, 4).map(|nal| nal.unwrap().bytes()[0] & 0x1f).collect()
+    length_prefixed::split(&unit.data, 4).map(|nal| nal.unwrap()[0] & 0x1f).collect()
 }
 
 /// The byte stream cut where its pictures end, as a live encoder writes it.
@@ -38,13 +39,13 @@ fn pictures(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut pictures = vec![Vec::new()];
     let mut has_slice = false;
     for nal in annexb::split(bytes) {
-        let first = nal.bytes()[1] & 0x80 != 0;
-        if has_slice && (!nal.unit_type().is_slice() || first) {
+        let (unit_type, first) = (NalUnit::new(nal).unwrap().unit_type(), nal[1] & 0x80 != 0);
+        if has_slice && (!unit_type.is_slice() || first) {
             pictures.push(Vec::new());
             has_slice = false;
         }
-        has_slice |= nal.unit_type().is_slice();
-        annexb::write(nal.bytes(), pictures.last_mut().unwrap());
+        has_slice |= unit_type.is_slice();
+        annexb::write(nal, pictures.last_mut().unwrap());
     }
     pictures
 }

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use codec::h264::{Stamp, annexb, length_prefixed};
 use codec::h265::{NalUnit, NalUnitType, UnitBuilder, parse_parameters};
+use codec::nal::{Stamp, annexb, length_prefixed};
 use media::{AccessUnit, CodecParameters, MediaTime, Timescale, TrackId};
 
 const BFRAMES: &[u8] = include_bytes!("../testdata/bframes.h265");
@@ -30,7 +30,7 @@ fn builder() -> UnitBuilder {
 /// The NAL units of each picture: a picture has one slice in this file.
 fn pictures() -> Vec<Vec<&'static [u8]>> {
     let mut pictures = vec![Vec::new()];
-    for nal in annexb::split(BFRAMES).map(|nal| nal.bytes()) {
+    for nal in annexb::split(BFRAMES) {
         pictures.last_mut().unwrap().push(nal);
         if kind(nal).is_slice() {
             pictures.push(Vec::new());
@@ -63,8 +63,7 @@ fn random_access_pictures_and_those_nothing_refers_to_are_told() {
 #[test]
 fn a_unit_holds_slices_and_sei_and_no_parameter_sets() {
     for unit in units() {
-        let kinds: Vec<_> =
-            length_prefixed::split(&unit.data, 4).map(|nal| kind(nal.unwrap().bytes())).collect();
+        let kinds: Vec<_> = length_prefixed::split(&unit.data, 4).map(|nal| kind(nal.unwrap())).collect();
         assert!(kinds.iter().all(|kind| kind.is_payload()), "{kinds:?}");
     }
 }

@@ -8,10 +8,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use codec::h264::{
-    DecoderConfigurationRecord, Stamp, UnitBuilder, annexb, length_prefixed, parse_parameters,
-};
-use codec::{CodecError, h264};
+use codec::h264::{DecoderConfigurationRecord, UnitBuilder, parse_parameters};
+use codec::nal::{Stamp, annexb, length_prefixed};
+use codec::CodecError;
 use media::{MediaTime, Timescale, TrackId};
 
 const SLICES: &[u8] = include_bytes!("../testdata/slices.h264");
@@ -24,7 +23,7 @@ fn stamp(dts: i64, pts: i64) -> Stamp {
 
 /// The NAL units up to and including the first picture's slices.
 fn first_picture(bytes: &[u8]) -> Vec<&[u8]> {
-    let nals = annexb::split(bytes).map(h264::NalUnit::bytes);
+    let nals = annexb::split(bytes);
     nals.take_while(|nal| nal[0] & 0x1f != 1).collect()
 }
 

@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use codec::h264::{Sps, annexb};
+use codec::h264::Sps;
+use codec::nal::annexb;
 use media::{AccessUnit, Codec, CodecParameters, H264Parameters, Track};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};

@@ -4,7 +4,8 @@
 mod support;
 
 use bytes::Bytes;
-use codec::h264::{Stamp, UnitBuilder};
+use codec::h264::UnitBuilder;
+use codec::nal::Stamp;
 use encode::{H264Decoder, H264EncoderConfig, JpegEncoder, Picture, Scaler, encode_png};
 use media::{AccessUnit, MediaTime, Timescale, TrackId};
 use support::{encode_scene, ffmpeg, paint, psnr};

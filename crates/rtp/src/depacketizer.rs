@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codec::CodecError;
-use codec::h264::Stamp;
+use codec::nal::Stamp;
 use media::{AccessUnit, CodecParameters, MediaTime, Track};
 
 use crate::RtpError;

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use codec::CodecError;
-use codec::h264::{MAX_ACCESS_UNIT, Stamp, length_prefixed};
+use codec::nal::{MAX_ACCESS_UNIT, Stamp, length_prefixed};
 use media::{AccessUnit, Track};
 
 use crate::RtpError;

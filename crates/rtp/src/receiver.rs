@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use codec::h264::Stamp;
+use codec::nal::Stamp;
 use media::{AccessUnit, MediaKind, MediaTime, Timescale, Track};
 
 use crate::RtpError;

@@ -16,12 +16,13 @@ use std::time::Instant;
 
 use media::{AccessUnit, MediaTime, Timescale, Track, TrackId, Wallclock};
 
-use super::annexb::{StartCodeScanner, trim_zeros};
 use super::picture::Picture;
 use super::picture_order::PictureOrder;
 use super::slice::{SLICE_PREFIX, SliceHeader};
-use super::{MAX_ACCESS_UNIT, NalUnit, NalUnitType, Stamp, StreamClock, UnitBuilder};
+use super::{NalUnit, NalUnitType, StreamClock, UnitBuilder};
 use crate::CodecError;
+use crate::nal::annexb::{StartCodeScanner, trim_zeros};
+use crate::nal::{MAX_ACCESS_UNIT, Stamp};
 
 /// Whether silence on the pipe is taken as the end of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! The AVC decoder configuration record (ISO/IEC 14496-15 §5.3.3.1), the content of `avcC` and of FLV's AVC sequence
 //! header.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use media::H264Parameters;
 
 use super::{Sps, parse_parameters};
 use crate::CodecError;
+use crate::nal::RecordReader;
 
 /// A parsed record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,20 +22,19 @@ impl DecoderConfigurationRecord {
     /// # Errors
     /// [`CodecError`] if it ends early, has another version, or length fields of 3 bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut reader = Reader { rest: bytes, length: bytes.len() };
+        let mut reader = RecordReader::new(WHAT, bytes);
         let version = reader.byte()?;
         if version != 1 {
             return Err(reader.invalid("configurationVersion", version));
         }
         reader.take(3)?;
-        let length_size = usize::from(reader.byte()? & 3) + 1;
-        if length_size == 3 {
-            return Err(reader.invalid("lengthSizeMinusOne", 2));
-        }
+        let length_size = reader.length_size()?;
         let sps_count = reader.byte()? & 0x1f;
-        let sps = (0..sps_count).map(|_| reader.nal()).collect::<Result<_, _>>()?;
+        let sps =
+            (0..sps_count).map(|_| reader.nal().map(Bytes::copy_from_slice)).collect::<Result<_, _>>()?;
         let pps_count = reader.byte()?;
-        let pps = (0..pps_count).map(|_| reader.nal()).collect::<Result<_, _>>()?;
+        let pps =
+            (0..pps_count).map(|_| reader.nal().map(Bytes::copy_from_slice)).collect::<Result<_, _>>()?;
         Ok(Self { length_size, sps, pps })
     }
 
@@ -103,35 +103,6 @@ fn write_nal(nal: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
 
 const fn unsupported(value: String) -> CodecError {
     CodecError::Unsupported { what: WHAT, value }
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-    length: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(count) else {
-            return Err(CodecError::Truncated { what: WHAT, bit: self.length * 8 });
-        };
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, CodecError> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn nal(&mut self) -> Result<Bytes, CodecError> {
-        let length = self.take(2)?.get_u16();
-        Ok(Bytes::copy_from_slice(self.take(usize::from(length))?))
-    }
-
-    fn invalid(&self, field: &'static str, value: u8) -> CodecError {
-        let bit = (self.length - self.rest.len()) * 8;
-        CodecError::Invalid { what: WHAT, field, value: u64::from(value), bit }
-    }
 }
 
 const WHAT: &str = "AVC decoder configuration record";

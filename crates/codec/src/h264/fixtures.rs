@@ -1,7 +1,7 @@
 //! Parameter sets for tests, from real encoders (see `testdata/README.md`) and built by hand.
 
-use super::rbsp;
 use crate::bits::BitWriter;
+use crate::nal::rbsp;
 
 /// x264, High profile, level 1.1, 160×120, B-frames.
 pub(crate) const SPS_X264_HIGH: &[u8] = &[

@@ -1,24 +1,20 @@
-//! H.264 (ITU-T H.264 | ISO/IEC 14496-10): framings, parameter sets and access units.
+//! H.264 (ITU-T H.264 | ISO/IEC 14496-10): parameter sets and access units.
 //!
-//! - [`annexb`] and [`length_prefixed`]: the two framings of NAL units.
 //! - [`Sps`], [`ParameterSets`], [`DecoderConfigurationRecord`]: what a decoder must know first.
 //! - [`Assembler`]: a raw byte stream into timed access units. [`UnitBuilder`]: the same where a container already
 //!   tells where a unit starts and when it is shown.
 //! - [`promise_no_reordering`]: an SPS that lets decoders show pictures at once.
 
-pub mod annexb;
 mod assembler;
 mod clock;
 mod configuration_record;
 #[cfg(test)]
 mod fixtures;
-pub mod length_prefixed;
 mod nal;
 mod parameter_sets;
 mod picture;
 mod picture_order;
 mod pps;
-pub(crate) mod rbsp;
 mod slice;
 mod sps;
 mod sps_rewrite;
@@ -33,10 +29,4 @@ pub use parameter_sets::{ParameterSets, parse_parameters};
 pub use sps::{Sps, Vui};
 pub use sps_rewrite::{Reordering, promise_no_reordering, reordering};
 
-pub use unit_builder::{Stamp, UnitBuilder};
-
-/// The largest access unit that is put together; level 6.2 allows no larger one in practice.
-pub const MAX_ACCESS_UNIT: usize = 8 << 20;
-
-/// The largest parameter set that is kept.
-pub const MAX_PARAMETER_SET: usize = 4096;
+pub use unit_builder::UnitBuilder;

@@ -3,8 +3,9 @@
 //! Decides whether a NAL unit begins the next one, and remembers what the access unit's flags are made from.
 
 use super::slice::SliceHeader;
-use super::{NalUnit, NalUnitType, rbsp};
+use super::{NalUnit, NalUnitType};
 use crate::bits::BitReader;
+use crate::nal::rbsp;
 
 /// What is known of the current picture.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,8 +1,8 @@
 //! The picture parameter set (H.264 §7.3.2.2), as far as slice headers depend on it.
 
-use super::{MAX_PARAMETER_SET, rbsp};
 use crate::CodecError;
 use crate::bits::BitReader;
+use crate::nal::{MAX_PARAMETER_SET, rbsp};
 
 /// What of a PPS is needed to read the start of a slice header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The start of a slice header (H.264 §7.3.3), and whether a slice begins a new primary coded picture (§7.4.1.2.4).
 
 use super::sps::PictureOrderType;
-use super::{NalUnit, NalUnitType, ParameterSets, rbsp};
+use super::{NalUnit, NalUnitType, ParameterSets};
 use crate::bits::BitReader;
+use crate::nal::rbsp;
 
 /// The fields that tell pictures apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,10 @@
 //!
 //! Not here: anything that depends on a picture.
 
-use super::{MAX_PARAMETER_SET, NalUnit, NalUnitType, rbsp};
+use super::{NalUnit, NalUnitType};
 use crate::CodecError;
 use crate::bits::BitReader;
+use crate::nal::{MAX_PARAMETER_SET, rbsp};
 
 /// What an SPS says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,11 @@
 use bytes::Bytes;
 use media::H264Parameters;
 
+use super::Sps;
 use super::sps::RestrictionPlace;
-use super::{Sps, rbsp};
 use crate::CodecError;
 use crate::bits::{BitReader, BitWriter};
+use crate::nal::rbsp;
 
 /// What the SPS says about pictures shown in another order than they are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,41 +8,20 @@
 //! [`Assembler`]: super::Assembler
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use bytes::Bytes;
-use media::{AccessUnit, CodecParameters, H264Parameters, MediaTime, Timescale, Track, TrackId, Wallclock};
+use media::{AccessUnit, CodecParameters, H264Parameters, Timescale, Track, TrackId};
 
 use super::picture::Picture;
 use super::slice::SliceHeader;
-use super::{MAX_ACCESS_UNIT, NalUnit, NalUnitType, ParameterSets, annexb, length_prefixed};
+use super::{NalUnit, NalUnitType, ParameterSets};
 use crate::CodecError;
-
-/// What is known about an access unit from outside.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp {
-    /// Decoding time.
-    pub dts: MediaTime,
-    /// Presentation time.
-    pub pts: MediaTime,
-    /// Packets known to be lost just before it.
-    pub lost_before: u16,
-    /// When the camera saw it, if known.
-    pub captured: Option<Wallclock>,
-    /// When its last byte reached us.
-    pub arrival: Instant,
-}
+use crate::nal::{Stamp, Units, annexb, length_prefixed, push};
 
 /// Makes the access units of one track.
 #[derive(Debug)]
 pub struct UnitBuilder {
-    id: TrackId,
-    timescale: Timescale,
     sets: ParameterSets,
-    track: Option<Arc<Track>>,
-    /// What the track was made from: version of the sets, and the active SPS.
-    made_from: Option<(u64, u8)>,
-    scratch: Vec<u8>,
+    units: Units,
     /// Units since the last IDR picture, if there was any.
     since_idr: Option<u32>,
 }
@@ -50,15 +29,7 @@ pub struct UnitBuilder {
 impl UnitBuilder {
     /// For a track whose times are counted in `timescale`, with parameter sets in band.
     pub fn new(id: TrackId, timescale: Timescale) -> Self {
-        Self {
-            id,
-            timescale,
-            sets: ParameterSets::default(),
-            track: None,
-            made_from: None,
-            scratch: Vec::new(),
-            since_idr: None,
-        }
+        Self { sets: ParameterSets::default(), units: Units::new(id, timescale), since_idr: None }
     }
 
     /// Takes parameters in that came out of band (avcC, SDP), at the start or in mid-stream.
@@ -97,7 +68,7 @@ impl UnitBuilder {
 
     /// The track as of the newest parameter sets, once they are known.
     pub fn track(&self) -> Option<&Arc<Track>> {
-        self.track.as_ref()
+        self.units.track()
     }
 
     /// The parameter sets so far.
@@ -109,7 +80,7 @@ impl UnitBuilder {
     pub(crate) fn insert(&mut self, nal: &[u8]) -> Result<(), CodecError> {
         self.sets.insert(nal)?;
         // A track for those who ask before the first picture; a picture that names another SPS corrects it.
-        if self.track.is_none() {
+        if self.units.track().is_none() {
             self.update_track(self.sets.latest_sps());
         }
         Ok(())
@@ -121,46 +92,34 @@ impl UnitBuilder {
             return None;
         }
         self.update_track(picture.last.map(|slice| slice.sps_id).or_else(|| self.sets.latest_sps()));
-        let track = Arc::clone(self.track.as_ref()?);
+        self.units.track()?;
         let recovery = picture.recovery_point && self.since_idr.is_none_or(|units| units >= IDR_PATIENCE);
         self.since_idr =
             if picture.idr { Some(0) } else { self.since_idr.map(|units| units.saturating_add(1)) };
-        Some(AccessUnit {
-            track,
-            dts: stamp.dts.rescale(self.timescale),
-            pts: stamp.pts.rescale(self.timescale),
-            random_access: picture.idr || recovery,
-            disposable: !picture.reference,
-            lost_before: stamp.lost_before,
-            data: Bytes::copy_from_slice(data),
-            captured: stamp.captured,
-            arrival: stamp.arrival,
-        })
+        self.units.unit(data, picture.idr || recovery, !picture.reference, stamp)
     }
 
     fn build<'a>(
         &mut self,
-        nals: impl Iterator<Item = Result<NalUnit<'a>, CodecError>>,
+        nals: impl Iterator<Item = Result<&'a [u8], CodecError>>,
         stamp: Stamp,
     ) -> Result<Option<AccessUnit>, CodecError> {
-        let mut data = std::mem::take(&mut self.scratch);
-        data.clear();
+        let mut data = self.units.scratch();
         let mut picture = Picture::default();
         let gathered = self.gather(nals, &mut picture, &mut data);
         let unit = gathered.map(|()| self.finish(&picture, &data, stamp));
-        data.shrink_to(SCRATCH_KEPT.max(data.len()));
-        self.scratch = data;
+        self.units.keep(data);
         unit
     }
 
     fn gather<'a>(
         &mut self,
-        nals: impl Iterator<Item = Result<NalUnit<'a>, CodecError>>,
+        nals: impl Iterator<Item = Result<&'a [u8], CodecError>>,
         picture: &mut Picture,
         data: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
         for nal in nals {
-            let nal = nal?;
+            let Some(nal) = NalUnit::new(nal?) else { continue };
             match nal.unit_type() {
                 NalUnitType::Sps | NalUnitType::Pps => self.insert(nal.bytes())?,
                 NalUnitType::Sei => picture.add_sei(nal),
@@ -170,11 +129,7 @@ impl UnitBuilder {
                 _ => {}
             }
             if nal.unit_type().is_payload() {
-                if data.len() + 4 + nal.bytes().len() > MAX_ACCESS_UNIT {
-                    let (what, position) = ("access unit", data.len() as u64);
-                    return Err(CodecError::TooLarge { what, limit: MAX_ACCESS_UNIT, position });
-                }
-                length_prefixed::write(nal.bytes(), data);
+                push(nal.bytes(), data)?;
             }
         }
         Ok(())
@@ -182,22 +137,11 @@ impl UnitBuilder {
 
     fn update_track(&mut self, sps_id: Option<u8>) {
         let Some(sps_id) = sps_id else { return };
-        let from = (self.sets.version(), sps_id);
-        if self.made_from == Some(from) {
-            return;
-        }
-        let Some(parameters) = self.sets.parameters_of(sps_id) else { return };
-        self.made_from = Some(from);
-        let parameters = CodecParameters::H264(parameters);
-        if self.track.as_ref().is_none_or(|track| track.parameters != parameters) {
-            self.track = Some(Arc::new(Track { id: self.id, timescale: self.timescale, parameters }));
-        }
+        let parameters = || self.sets.parameters_of(sps_id).map(CodecParameters::H264);
+        self.units.renew(self.sets.version(), sps_id, parameters);
     }
 }
 
 /// After this many units without an IDR picture a recovery point is accepted as random access point: the encoder
 /// makes open GOPs or refreshes gradually, and there may never be another IDR picture. 10 s at 30 units a second.
 const IDR_PATIENCE: u32 = 300;
-
-/// Scratch memory kept from one unit to the next.
-const SCRATCH_KEPT: usize = 1 << 20;

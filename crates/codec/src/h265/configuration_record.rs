@@ -6,6 +6,7 @@ use media::H265Parameters;
 
 use super::{NalUnit, NalUnitType, Sps, parse_parameters};
 use crate::CodecError;
+use crate::nal::RecordReader;
 
 /// A parsed record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,23 +21,19 @@ impl DecoderConfigurationRecord {
     /// # Errors
     /// [`CodecError`] if it ends early, has another version, or length fields of 3 bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut reader = Reader { rest: bytes, length: bytes.len() };
+        let mut reader = RecordReader::new(WHAT, bytes);
         let version = reader.byte()?;
         // Some muxers left the version at 0 until the standard was out.
         if version > 1 {
             return Err(reader.invalid("configurationVersion", version));
         }
         reader.take(20)?;
-        let length_size = usize::from(reader.byte()? & 3) + 1;
-        if length_size == 3 {
-            return Err(reader.invalid("lengthSizeMinusOne", 2));
-        }
+        let length_size = reader.length_size()?;
         let mut sets = Vec::new();
         for _ in 0..reader.byte()? {
             reader.byte()?; // array_completeness, NAL_unit_type
             for _ in 0..reader.short()? {
-                let length = reader.short()?;
-                let nal = reader.take(length)?;
+                let nal = reader.nal()?;
                 let unit_type = NalUnit::new(nal).map(NalUnit::unit_type);
                 let kept = matches!(unit_type, Some(NalUnitType::Vps | NalUnitType::Sps | NalUnitType::Pps));
                 if kept && sets.len() < MAX_SETS {
@@ -103,35 +100,6 @@ fn write_array(unit_type: u8, nals: &[Bytes], out: &mut Vec<u8>) -> Result<(), C
         out.extend_from_slice(nal);
     }
     Ok(())
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-    length: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(count) else {
-            return Err(CodecError::Truncated { what: WHAT, bit: self.length * 8 });
-        };
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, CodecError> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn short(&mut self) -> Result<usize, CodecError> {
-        let bytes = self.take(2)?;
-        Ok(usize::from(bytes[0]) << 8 | usize::from(bytes[1]))
-    }
-
-    fn invalid(&self, field: &'static str, value: u8) -> CodecError {
-        let bit = (self.length - self.rest.len()) * 8;
-        CodecError::Invalid { what: WHAT, field, value: u64::from(value), bit }
-    }
 }
 
 const WHAT: &str = "HEVC decoder configuration record";

@@ -4,8 +4,7 @@
 //! - [`UnitBuilder`]: NAL units of one picture into an access unit, where a container or RTP tells where it starts and
 //!   when it is shown.
 //!
-//! The framings of NAL units are those of H.264: [`annexb`](crate::h264::annexb) and
-//! [`length_prefixed`](crate::h264::length_prefixed). Not here: finding pictures in a byte stream without container.
+//! Not here: finding pictures in a byte stream without container.
 
 mod configuration_record;
 #[cfg(test)]
@@ -20,6 +19,3 @@ pub use nal::{NalUnit, NalUnitType};
 pub use parameter_sets::{ParameterSets, parse_parameters};
 pub use sps::Sps;
 pub use unit_builder::UnitBuilder;
-
-/// The largest parameter set that is kept.
-pub const MAX_PARAMETER_SET: usize = 4096;

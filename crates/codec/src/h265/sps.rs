@@ -4,10 +4,10 @@
 
 use media::ProfileTierLevel;
 
-use super::{MAX_PARAMETER_SET, NalUnit, NalUnitType};
+use super::{NalUnit, NalUnitType};
 use crate::CodecError;
 use crate::bits::BitReader;
-use crate::h264::rbsp;
+use crate::nal::{MAX_PARAMETER_SET, rbsp};
 
 /// What an SPS says.
 #[derive(Debug, Clone, PartialEq, Eq)]

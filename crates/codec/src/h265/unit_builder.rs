@@ -10,24 +10,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use media::{AccessUnit, CodecParameters, H265Parameters, Timescale, Track, TrackId};
 
 use super::{NalUnit, NalUnitType, ParameterSets};
 use crate::CodecError;
 use crate::bits::BitReader;
-use crate::h264::{MAX_ACCESS_UNIT, Stamp, annexb, length_prefixed, rbsp};
+use crate::nal::{Stamp, Units, annexb, length_prefixed, push, rbsp};
 
 /// Makes the access units of one track.
 #[derive(Debug)]
 pub struct UnitBuilder {
-    id: TrackId,
-    timescale: Timescale,
     sets: ParameterSets,
-    track: Option<Arc<Track>>,
-    /// What the track was made from: version of the sets, and the active SPS.
-    made_from: Option<(u64, u8)>,
-    scratch: Vec<u8>,
+    units: Units,
 }
 
 /// What is known of the picture that a unit is being put together for.
@@ -42,14 +36,7 @@ struct Picture {
 impl UnitBuilder {
     /// For a track whose times are counted in `timescale`, with parameter sets in band.
     pub fn new(id: TrackId, timescale: Timescale) -> Self {
-        Self {
-            id,
-            timescale,
-            sets: ParameterSets::default(),
-            track: None,
-            made_from: None,
-            scratch: Vec::new(),
-        }
+        Self { sets: ParameterSets::default(), units: Units::new(id, timescale) }
     }
 
     /// Takes parameters in that came out of band (hvcC, SDP), at the start or in mid-stream.
@@ -69,7 +56,7 @@ impl UnitBuilder {
     /// # Errors
     /// [`CodecError`] if a parameter set in it cannot be read or it is too large; it is left out then.
     pub fn annexb(&mut self, bytes: &[u8], stamp: Stamp) -> Result<Option<AccessUnit>, CodecError> {
-        self.build(annexb::split(bytes).map(|nal| Ok(nal.bytes())), stamp)
+        self.build(annexb::split(bytes).map(Ok), stamp)
     }
 
     /// One access unit of length-prefixed NAL units whose length fields have `length_size` bytes.
@@ -82,7 +69,7 @@ impl UnitBuilder {
         length_size: usize,
         stamp: Stamp,
     ) -> Result<Option<AccessUnit>, CodecError> {
-        self.build(length_prefixed::split(bytes, length_size).map(|nal| Ok(nal?.bytes())), stamp)
+        self.build(length_prefixed::split(bytes, length_size), stamp)
     }
 
     /// One access unit of NAL units (header first, without framing).
@@ -99,7 +86,7 @@ impl UnitBuilder {
 
     /// The track as of the newest parameter sets, once they are known.
     pub fn track(&self) -> Option<&Arc<Track>> {
-        self.track.as_ref()
+        self.units.track()
     }
 
     fn build<'a>(
@@ -107,11 +94,9 @@ impl UnitBuilder {
         nals: impl Iterator<Item = Result<&'a [u8], CodecError>>,
         stamp: Stamp,
     ) -> Result<Option<AccessUnit>, CodecError> {
-        let mut data = std::mem::take(&mut self.scratch);
-        data.clear();
+        let mut data = self.units.scratch();
         let unit = self.gather(nals, &mut data).map(|picture| self.finish(&picture, &data, stamp));
-        data.shrink_to(SCRATCH_KEPT.max(data.len()));
-        self.scratch = data;
+        self.units.keep(data);
         unit
     }
 
@@ -126,7 +111,7 @@ impl UnitBuilder {
             match nal.unit_type() {
                 NalUnitType::Vps | NalUnitType::Sps | NalUnitType::Pps => {
                     self.sets.insert(nal.bytes())?;
-                    if self.track.is_none() {
+                    if self.units.track().is_none() {
                         self.update_track(self.sets.latest_sps());
                     }
                 }
@@ -134,11 +119,7 @@ impl UnitBuilder {
                 _ => {}
             }
             if nal.unit_type().is_payload() {
-                if data.len() + 4 + nal.bytes().len() > MAX_ACCESS_UNIT {
-                    let (what, position) = ("access unit", data.len() as u64);
-                    return Err(CodecError::TooLarge { what, limit: MAX_ACCESS_UNIT, position });
-                }
-                length_prefixed::write(nal.bytes(), data);
+                push(nal.bytes(), data)?;
             }
         }
         Ok(picture)
@@ -165,32 +146,13 @@ impl UnitBuilder {
             return None;
         }
         self.update_track(picture.sps_id.or_else(|| self.sets.latest_sps()));
-        let track = Arc::clone(self.track.as_ref()?);
-        Some(AccessUnit {
-            track,
-            dts: stamp.dts.rescale(self.timescale),
-            pts: stamp.pts.rescale(self.timescale),
-            random_access: picture.random_access,
-            disposable: !picture.reference,
-            lost_before: stamp.lost_before,
-            data: Bytes::copy_from_slice(data),
-            captured: stamp.captured,
-            arrival: stamp.arrival,
-        })
+        self.units.unit(data, picture.random_access, !picture.reference, stamp)
     }
 
     fn update_track(&mut self, sps_id: Option<u8>) {
         let Some(sps_id) = sps_id else { return };
-        let from = (self.sets.version(), sps_id);
-        if self.made_from == Some(from) {
-            return;
-        }
-        let Some(parameters) = self.sets.parameters_of(sps_id) else { return };
-        self.made_from = Some(from);
-        let parameters = CodecParameters::H265(parameters);
-        if self.track.as_ref().is_none_or(|track| track.parameters != parameters) {
-            self.track = Some(Arc::new(Track { id: self.id, timescale: self.timescale, parameters }));
-        }
+        let parameters = || self.sets.parameters_of(sps_id).map(CodecParameters::H265);
+        self.units.renew(self.sets.version(), sps_id, parameters);
     }
 }
 
@@ -207,6 +169,3 @@ fn pps_id(nal: NalUnit<'_>) -> Option<u8> {
     }
     u8::try_from(reader.ue().ok()?).ok()
 }
-
-/// Scratch memory kept from one unit to the next.
-const SCRATCH_KEPT: usize = 1 << 20;

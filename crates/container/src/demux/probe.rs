@@ -4,7 +4,7 @@
 //! strictest signs are tried first: MPEG-TS (three sync bytes in step), MP4 (a box type), FLV (its name), ADTS (two headers in step), and
 //! last Annex B, whose start code is found inside others too.
 
-use codec::h264::annexb;
+use codec::nal::annexb;
 
 use super::InputFormat;
 use super::error::DemuxError;
@@ -59,8 +59,7 @@ fn recognise(bytes: &[u8], complete: bool) -> Option<InputFormat> {
     }
     if bytes.len() >= MIDDLE_LIMIT || complete {
         // Joined in the middle: a parameter set is rare enough in anything else.
-        let joined =
-            annexb::split(early).any(|nal| nal.bytes().len() > 4 && is_nal_header(nal.bytes()[0], &[7]));
+        let joined = annexb::split(early).any(|nal| nal.len() > 4 && is_nal_header(nal[0], &[7]));
         return joined.then_some(InputFormat::AnnexB);
     }
     None

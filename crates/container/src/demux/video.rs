@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use codec::h264::Stamp;
+use codec::nal::Stamp;
 use codec::{CodecError, h264, h265};
 use media::{AccessUnit, MediaTime, Timescale, Track, TrackId};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use codec::CodecError;
-use codec::h264::{NalUnit, Stamp, UnitBuilder};
+use codec::h264::{NalUnit, UnitBuilder};
+use codec::nal::Stamp;
 use media::{AccessUnit, H264Parameters, Timescale, Track, TrackId};
 
 use super::{FU_A, FU_END, FU_START, IMPORTANCE, STAP_A, TYPE};

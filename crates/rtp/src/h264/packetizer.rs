@@ -1,6 +1,6 @@
 //! Access units into payloads (RFC 6184 §5.6 to §5.8).
 
-use codec::h264::length_prefixed;
+use codec::nal::length_prefixed;
 use media::{AccessUnit, H264Parameters};
 
 use super::{FU_A, FU_END, FU_START, IMPORTANCE, STAP_A, TYPE};
@@ -24,7 +24,7 @@ pub(crate) fn packetize(
     }
     for nal in length_prefixed::split(&unit.data, 4) {
         let nal = nal.map_err(|error| RtpError::Unit { format: "H.264", problem: error.to_string() })?;
-        nals.push(nal.bytes());
+        nals.push(nal);
     }
     let mut rest = &nals[..];
     while let Some(first) = rest.first() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use codec::CodecError;
-use codec::h264::Stamp;
 use codec::h265::{NalUnit, UnitBuilder};
+use codec::nal::Stamp;
 use media::{AccessUnit, H265Parameters, Timescale, Track, TrackId};
 
 use super::{AGGREGATION, FRAGMENTATION, FU_END, FU_START, FU_TYPE, HEADER, kind, with_kind};

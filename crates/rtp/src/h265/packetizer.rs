@@ -1,6 +1,6 @@
 //! Access units into payloads (RFC 7798 §4.4).
 
-use codec::h264::length_prefixed;
+use codec::nal::length_prefixed;
 use media::{AccessUnit, H265Parameters};
 
 use super::{AGGREGATION, FRAGMENTATION, FU_END, FU_START, HEADER, kind, with_kind};
@@ -24,7 +24,7 @@ pub(crate) fn packetize(
     }
     for nal in length_prefixed::split(&unit.data, 4) {
         let nal = nal.map_err(|error| RtpError::Unit { format: "H.265", problem: error.to_string() })?;
-        nals.push(nal.bytes());
+        nals.push(nal);
     }
     nals.retain(|nal| nal.len() > HEADER);
     let mut rest = &nals[..];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use codec::h264::Stamp;
+use codec::nal::Stamp;
 use media::{AccessUnit, MediaTime, Timescale, Track, TrackId, Wallclock};
 
 use super::super::error::{DemuxError, FourCc};

@@ -2,7 +2,7 @@
 //!
 //! A length field may have 1, 2 or 4 bytes elsewhere; inside [`media::AccessUnit`] it always has 4.
 
-use super::{NalUnit, annexb};
+use super::annexb;
 use crate::CodecError;
 
 /// The NAL units of one access unit whose length fields have `length_size` bytes (1 to 4). Empty ones are left out.
@@ -25,7 +25,7 @@ pub fn write(nal: &[u8], out: &mut Vec<u8>) {
 /// [`CodecError::Length`] if a length does not fit; `out` then holds the NAL units before it.
 pub fn write_annexb(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
     for nal in split(bytes, 4) {
-        annexb::write(nal?.bytes(), out);
+        annexb::write(nal?, out);
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub struct Split<'a> {
 }
 
 impl<'a> Iterator for Split<'a> {
-    type Item = Result<NalUnit<'a>, CodecError>;
+    type Item = Result<&'a [u8], CodecError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -57,7 +57,7 @@ impl<'a> Iterator for Split<'a> {
                 return Some(Err(CodecError::Length { position, length, available }));
             };
             self.position = start + length;
-            if let Some(nal) = NalUnit::new(nal) {
+            if !nal.is_empty() {
                 return Some(Ok(nal));
             }
         }
@@ -74,8 +74,8 @@ mod tests {
         for size in 1..=4usize {
             let mut bytes = vec![0; size - 1];
             bytes.extend([2, 0x65, 7]);
-            let read: Result<Vec<_>, _> = split(&bytes, size).collect();
-            assert_eq!(read.unwrap(), [NalUnit::new(&[0x65, 7]).unwrap()]);
+            let read: Result<Vec<&[u8]>, _> = split(&bytes, size).collect();
+            assert_eq!(read.unwrap(), [&[0x65, 7]]);
         }
     }
 
@@ -83,7 +83,7 @@ mod tests {
     fn a_length_past_the_end_is_an_error_with_its_place() {
         let bytes = [0, 0, 0, 1, 0x65, 0, 0, 0, 9, 1];
         let error = CodecError::Length { position: 5, length: 9, available: 1 };
-        assert_eq!(split(&bytes, 4).collect::<Vec<_>>(), [Ok(NalUnit::new(&[0x65]).unwrap()), Err(error)]);
+        assert_eq!(split(&bytes, 4).collect::<Vec<_>>(), [Ok(&[0x65][..]), Err(error)]);
         assert_eq!(split(&[0, 0], 4).count(), 1);
         assert!(split(&[0, 0], 4).all(|nal| nal.is_err()));
     }
@@ -97,7 +97,7 @@ mod tests {
             nals.iter().for_each(|nal| write(nal, &mut prefixed));
             let mut bytes = Vec::new();
             write_annexb(&prefixed, &mut bytes).unwrap();
-            let back: Vec<Vec<u8>> = annexb::split(&bytes).map(|nal| nal.bytes().to_vec()).collect();
+            let back: Vec<Vec<u8>> = annexb::split(&bytes).map(<[u8]>::to_vec).collect();
             prop_assert_eq!(back, nals);
         }
     }

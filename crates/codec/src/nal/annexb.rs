@@ -1,11 +1,9 @@
-//! The byte stream format (H.264 Annex B): NAL units behind start codes.
+//! The byte stream format (Annex B of H.264 and of H.265): NAL units behind start codes.
 //!
 //! A NAL unit ends before the next `00 00 01`; zeros before that belong to nobody (`zero_byte`,
 //! `trailing_zero_8bits`). Bytes before the first start code are passed over.
 //!
-//! Not here: what the NAL units mean, and which of them make up an access unit (see [`Assembler`](super::Assembler)).
-
-use super::NalUnit;
+//! Not here: what the NAL units mean, and which of them make up an access unit (see [`Assembler`](crate::h264::Assembler)).
 
 /// The four-byte start code.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -34,9 +32,9 @@ pub struct Split<'a> {
 }
 
 impl<'a> Iterator for Split<'a> {
-    type Item = NalUnit<'a>;
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<NalUnit<'a>> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             let rest = self.rest?;
             let nal = if let Some(end) = StartCodeScanner::default().find(rest) {
@@ -46,7 +44,8 @@ impl<'a> Iterator for Split<'a> {
                 self.rest = None;
                 rest
             };
-            if let Some(nal) = NalUnit::new(trim_zeros(nal)) {
+            let nal = trim_zeros(nal);
+            if !nal.is_empty() {
                 return Some(nal);
             }
         }
@@ -110,7 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn nals(bytes: &[u8]) -> Vec<Vec<u8>> {
-        split(bytes).map(|nal| nal.bytes().to_vec()).collect()
+        split(bytes).map(<[u8]>::to_vec).collect()
     }
 
     #[test]
