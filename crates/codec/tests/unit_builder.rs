@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use codec::CodecError;
 use codec::h264::{DecoderConfigurationRecord, UnitBuilder, parse_parameters};
 use codec::nal::{Stamp, annexb, length_prefixed};
-use codec::CodecError;
 use media::{MediaTime, Timescale, TrackId};
 
 const SLICES: &[u8] = include_bytes!("../testdata/slices.h264");

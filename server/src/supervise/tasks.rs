@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 
 /// Starts tasks and knows which live. Cheap to clone.
@@ -28,15 +31,28 @@ struct Living {
     kind: &'static str,
 }
 
+pin_project! {
+    /// Not an `async` block: that would hold the future twice, as what it was given and as what it awaits.
+    struct Task<F> {
+        #[pin]
+        task: F,
+        _living: Living,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.project().task.poll(context)
+    }
+}
+
 impl Tasks {
     /// Starts a task of a kind (`source`, `http-connection`, `ws-viewer`).
     #[allow(clippy::disallowed_methods)] // the one place
     pub fn spawn(&self, kind: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let living = self.enter(kind);
-        tokio::spawn(async move {
-            let _living = living;
-            task.await;
-        });
+        tokio::spawn(Task { task, _living: self.enter(kind) });
     }
 
     /// How many tasks of each kind live now.

@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use container::{Format, FormatOptions};
+use futures_core::future::BoxFuture;
 use hub::{LagPolicy, PackagingKey, Stream};
 use media::Muxer;
 use tokio_util::sync::CancellationToken;
@@ -75,18 +76,19 @@ impl Viewers {
         Self { groups: Groups::default(), tasks, stop }
     }
 
-    /// Shows a stream to a viewer: watches it from now on, and sends, once awaited, until either side ends.
+    /// Shows a stream to a viewer: watches it from now on, and sends, once awaited, until either side ends. What is awaited is on the heap, so
+    /// that a connection that still speaks of other things does not hold room for it.
     #[allow(clippy::too_many_arguments)] // who, what, in which form, how, and by which right: no two of them belong together
-    pub fn serve<F: Into<Form>, D: Dialogue + 'static>(
+    pub fn serve(
         &self,
         connection: Connection,
         stream: &Arc<Stream>,
-        form: F,
+        form: impl Into<Form>,
         policy: LagPolicy,
         manners: Manners,
-        dialogue: D,
+        dialogue: impl Dialogue + 'static,
         admission: Admission,
-    ) -> impl Future<Output = ()> + use<F, D> {
+    ) -> BoxFuture<'static, ()> {
         let Form { key, name, carries_reordering, muxer } = form.into();
         let subscription = stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, muxer);
         let unordered = (!carries_reordering).then_some(name);
@@ -96,7 +98,15 @@ impl Viewers {
             FLV => Box::new(FlvDialogue::new(dialogue, manners.framing)),
             _ => Box::new(dialogue),
         };
-        session::run(connection, subscription, group, manners, dialogue, admission, self.stop.clone())
+        Box::pin(session::run(
+            connection,
+            subscription,
+            group,
+            manners,
+            dialogue,
+            admission,
+            self.stop.clone(),
+        ))
     }
 }
 

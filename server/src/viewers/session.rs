@@ -95,8 +95,9 @@ pub(super) async fn run(
         last_sent: now,
         last_heard: now,
     };
-    let early = session.hear(&read).await;
+    let (say, heard) = session.hear(&read);
     drop(read); // however short, it holds the whole buffer that the request was read into
+    let early = session.answer(say, heard).await;
     let end = match early {
         Ok(()) => tokio::select! {
             end = session.serve(&mut subscription, &admission) => end,
@@ -143,10 +144,13 @@ impl Session {
                     Ok(())
                 }
                 Event::Turn(handback) => self.take_turn(handback, subscription).await,
-                Event::Readable => match self.read().await {
-                    Ok(()) => self.heed_pause(subscription).await,
-                    end => end,
-                },
+                Event::Readable => {
+                    let (say, heard) = self.read();
+                    match self.answer(say, heard).await {
+                        Ok(()) => self.heed_pause(subscription).await,
+                        end => end,
+                    }
+                }
                 Event::Tick => self.ticked(subscription).await,
             };
             if let Err(end) = done {
@@ -300,21 +304,27 @@ impl Session {
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), End> {
+    /// Not `async`: the buffer would be part of every session.
+    fn read(&mut self) -> (Bytes, Result<(), End>) {
         let mut buffer = [0; 1_024];
         match self.line.io.try_read(&mut buffer) {
-            Ok(0) => Err(End::Gone),
-            Ok(len) => self.hear(&buffer[..len]).await,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(0) => (Bytes::new(), Err(End::Gone)),
+            Ok(len) => self.hear(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Bytes::new(), Ok(())),
+            Err(error) => (Bytes::new(), Err(error.into())),
         }
     }
 
-    async fn hear(&mut self, bytes: &[u8]) -> Result<(), End> {
+    /// What is to be said to that, and whether it goes on.
+    fn hear(&mut self, bytes: &[u8]) -> (Bytes, Result<(), End>) {
         self.last_heard = Instant::now();
         let mut say = BytesMut::new();
         let heard = self.dialogue.hear(bytes, &mut say);
-        self.say(say.freeze()).await?;
+        (say.freeze(), heard)
+    }
+
+    async fn answer(&mut self, say: Bytes, heard: Result<(), End>) -> Result<(), End> {
+        self.say(say).await?;
         heard
     }
 
