@@ -16,7 +16,7 @@ use super::origins::wrong_origins;
 use super::push::pushes;
 use super::reserved;
 use super::tls::CertificatePlan;
-use super::values::{ListenAddress, Span, Written};
+use super::values::{ListenAddress, ListenAddresses, Span, Written};
 use crate::auth::{Policy, Sections};
 use crate::endpoint::{Endpoint, Listen, Serve, Source};
 use crate::error::{ConfigError, StartError};
@@ -126,8 +126,8 @@ impl std::fmt::Debug for Plan {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Http {
-    listen: Vec<ListenAddress>,
-    listen_tls: Vec<ListenAddress>,
+    listen: ListenAddresses,
+    listen_tls: ListenAddresses,
     allow_origins: Vec<String>,
     trusted_proxies: Vec<Written<Network>>,
 }
@@ -147,8 +147,8 @@ impl Default for Http {
     fn default() -> Self {
         let listen = DEFAULT_LISTEN.parse().expect("the default address is one");
         Self {
-            listen: vec![listen],
-            listen_tls: Vec::new(),
+            listen: ListenAddresses(vec![listen]),
+            listen_tls: ListenAddresses(Vec::new()),
             allow_origins: Vec::new(),
             trusted_proxies: Vec::new(),
         }
@@ -212,7 +212,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             keep(endpoint.listen(section), &mut errors, |mut more| listen.append(&mut more));
         }
     }
-    if http.listen.is_empty() && http.listen_tls.is_empty() {
+    if http.listen.0.is_empty() && http.listen_tls.0.is_empty() {
         let message = "listen must name at least one address".to_owned();
         errors.push(ConfigError {
             origin: text.origin.clone(),
@@ -225,8 +225,8 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         return Err(errors);
     }
     let http = HttpPlan {
-        listen: http.listen,
-        listen_tls: http.listen_tls,
+        listen: http.listen.0,
+        listen_tls: http.listen_tls.0,
         origins: OriginPolicy::new(http.allow_origins),
         proxies: Proxies::new(http.trusted_proxies.into_iter().map(|written| written.0).collect()),
     };

@@ -166,7 +166,7 @@ pub struct ListenAddresses(pub Vec<ListenAddress>);
 impl<'de> Deserialize<'de> for ListenAddresses {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "an address to listen on, as in \":1935\", or a list of them")]
+        #[serde(untagged, expecting = "an address to listen on, as in \":8080\", or a list of them")]
         enum Written {
             One(String),
             Many(Vec<String>),
@@ -235,5 +235,16 @@ mod tests {
         assert!(":8080".parse::<ListenAddress>().unwrap().0[0].ip().is_unspecified());
         assert!("localhost:1".parse::<ListenAddress>().unwrap().0.iter().all(|a| a.ip().is_loopback()));
         assert!("8080".parse::<ListenAddress>().is_err());
+    }
+
+    #[test]
+    fn one_address_needs_no_list() {
+        #[derive(Deserialize)]
+        struct Written {
+            listen: ListenAddresses,
+        }
+        let read = |text: &str| toml::from_str::<Written>(text).map(|written| written.listen.0.len());
+        assert_eq!((read("listen = ':80'"), read("listen = [':80', '[::1]:81']")), (Ok(1), Ok(2)));
+        assert!(read("listen = 80").unwrap_err().to_string().contains("an address to listen on"));
     }
 }
