@@ -40,6 +40,8 @@ player.addEventListener("state", () => {
   document.title = `${player.state === "live" ? "" : "… "}${address.name} · firstlight`;
 });
 
+player.addEventListener("state", () => (byId("cameras").hidden = player.state !== "missing"));
+
 // A stream that waits may be published to from here, by those who may.
 player.addEventListener("state", async () => {
   const waits = () => player.state === "waiting";
@@ -124,14 +126,35 @@ fit.onchange = () => player.setAttribute("fit", fit.value);
 
 const embed = `<script type="module" src="${location.origin}/firstlight-player.js"></script>
 <firstlight-player src="${address.page}" controls muted></firstlight-player>`;
+const own = document.createElement("div");
 byId("links").append(
   linkRow("This page", address.page),
   linkRow("Embed in a page of your own", embed.replace("\n", " ")),
+  linkRow("HLS (Safari, VLC, phones)", address.below("index.m3u8").href),
+  own,
+  linkRow("A picture (JPEG)", address.below("snapshot.jpg").href),
+  linkRow("Moving pictures for <img> (MJPEG)", address.below("mjpeg").href),
   linkRow("WebSocket, fMP4 (Media Source)", address.socket("fmp4")),
   linkRow("WebSocket, WebCodecs", address.socket("webcodecs")),
   linkRow("WebSocket, H.264 byte stream (jmuxer)", address.socket("annexb")),
   linkRow("WebSocket, MPEG-TS (mpegts.js, ffmpeg)", address.socket("mpegts")),
 );
+ask("server").then((server) => {
+  const here = /^(localhost|127\..*|\[::1\])$/.test(location.hostname);
+  const shown = new Set();
+  for (const { scheme, port, local } of server?.listens ?? []) {
+    if ((local && !here) || shown.has(scheme)) continue;
+    shown.add(scheme);
+    own.append(linkRow(scheme.startsWith("rtsp") ? `${scheme.toUpperCase()} (players, recorders)` : scheme.toUpperCase(), address.by(scheme, port)));
+  }
+});
+// Whoever is known by a cookie copies an address that knows nobody.
+ask("session").then((session) => (byId("anonymous").hidden = !session || session.open || location.search.length > 1));
+
+/** What the API says, or null. @param {string} path @returns {Promise<any>} */
+async function ask(path) {
+  return fetch(address.api(path)).then((answer) => (answer.ok ? answer.json() : null), () => null);
+}
 
 // ---- panels and keys
 

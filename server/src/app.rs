@@ -18,7 +18,7 @@ use crate::config::limits::LiveLimits;
 use crate::config::plan::Plan;
 use crate::config::tls::CertificatePlan;
 use crate::config::values::ListenAddress;
-use crate::endpoint::Context;
+use crate::endpoint::{Context, Listening};
 use crate::endpoints::ENDPOINTS;
 use crate::error::StartError;
 use crate::http::router::Routes;
@@ -83,17 +83,33 @@ impl App {
             |listeners: &[TcpListener]| listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let (addresses, secure_addresses) = (addresses(&plain), addresses(&secure));
         let mut others = Vec::new();
-        let reachable = plan.http.listen.iter().any(ListenAddress::is_reachable);
         for mut listen in plan.listen {
-            // Where nobody said where, what is listened for is where HTTP is: on this machine alone, or everywhere.
-            if listen.is_default && reachable {
-                listen.address = listen.address.everywhere();
+            // Where nobody said where, what is listened for is where HTTP is, in clear and by TLS.
+            let http = if listen.tls { &plan.http.listen_tls } else { &plan.http.listen };
+            match (listen.is_default, http.is_empty()) {
+                (true, true) if listen.tls => continue,
+                (true, false) => listen.address = listen.address.beside(http),
+                // In clear on this machine alone, where HTTP is by TLS only.
+                (true, true) | (false, _) => {}
             }
             match bind(&listen.address) {
                 Ok(bound) => others.push((bound, listen)),
-                Err(error) if listen.is_default => warn!(%error, "going on without"),
+                Err(error) if listen.is_default => {
+                    warn!(
+                        protocol = listen.name,
+                        "going on without it: {error} (its section of the configuration says another address, or listen = [])"
+                    );
+                }
                 Err(error) => return Err(error),
             }
+        }
+        let listening = others.iter().flat_map(|(bound, listen)| {
+            let address = |listener: &TcpListener| listener.local_addr().ok();
+            bound.iter().filter_map(address).map(|address| Listening { protocol: listen.name, address })
+        });
+        let listening: Arc<[Listening]> = listening.collect();
+        for Listening { protocol, address } in &*listening {
+            info!(protocol, %address, "listens");
         }
         let wants_tls = !secure.is_empty() || others.iter().any(|(_, listen)| listen.tls);
         let tls = if wants_tls { Some(certified(plan.certificate, &home)?) } else { None };
@@ -116,6 +132,7 @@ impl App {
             ),
             metrics,
             stills: Stills::default(),
+            listening,
         };
         context.connections.trust(plan.http.proxies);
         let live = Live {
@@ -163,9 +180,6 @@ impl App {
         serve(plain, false, Arc::clone(&http));
         serve(secure, true, http);
         for (bound, listen) in others {
-            for address in bound.iter().filter_map(|listener| listener.local_addr().ok()) {
-                info!(protocol = listen.name, %address, tls = listen.tls, "listens");
-            }
             serve(bound, listen.tls, (listen.protocol)(&context));
         }
         if let Some(tls) = tls {

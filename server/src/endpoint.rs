@@ -4,6 +4,7 @@
 //! wrong, and gives back things to run; it knows no other endpoint.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -108,7 +109,7 @@ pub type Speak = Box<dyn FnOnce(&Context) -> Arc<dyn Protocol> + Send>;
 
 /// An address to listen on for a protocol of its own.
 pub struct Listen {
-    /// What is spoken there, as the log calls it.
+    /// What is spoken there, as in `RTSPS`.
     pub name: &'static str,
     /// Where.
     pub address: ListenAddress,
@@ -146,6 +147,17 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Single pictures.
     pub stills: Stills,
+    /// Where protocols of their own are spoken.
+    pub listening: Arc<[Listening]>,
+}
+
+/// An address that is listened on for a protocol of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// What is spoken there.
+    pub protocol: &'static str,
+    /// Where.
+    pub address: SocketAddr,
 }
 
 /// What an endpoint adds to the server.

@@ -100,7 +100,7 @@ pub enum StartError {
         schemes: String,
     },
     /// An address could not be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", if source.kind() == io::ErrorKind::AddrInUse { "; another program has that port: say another one, as in --listen 127.0.0.1:8081" } else { "" })]
     Listen {
         /// The address.
         address: String,

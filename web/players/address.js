@@ -38,6 +38,12 @@ export class Address {
     return url;
   }
 
+  /** By a protocol of its own, which is spoken at a port of its own. @param {string} scheme @param {number} port */
+  by(scheme, port) {
+    const usual = scheme === "rtsp" ? 554 : scheme === "rtmp" ? 1935 : 0;
+    return `${scheme}://${this.#url.hostname}${port === usual ? "" : `:${port}`}${this.#url.pathname.slice(0, -1)}${this.#url.search}`;
+  }
+
   /** @param {string} path */
   api(path) {
     const url = new URL(this.#url);

@@ -7,7 +7,7 @@
 
 /**
  * @param {import("./address.js").Address} address
- * @returns {Promise<{ server: "away" | "closed" | "foreign" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
+ * @returns {Promise<{ server: "away" | "closed" | "expired" | "foreign" | "there", stream: StreamInfo | null }>} `there` and null: no such stream
  */
 export async function askServer(address) {
   const url = address.api("streams");
@@ -19,11 +19,14 @@ export async function askServer(address) {
   return { server: "there", stream: streams.find((s) => s.name === address.name) ?? null };
 }
 
-/** @param {string} url @returns {Promise<StreamInfo[] | "away" | "closed" | "foreign">} */
+/** @param {string} url @returns {Promise<StreamInfo[] | "away" | "closed" | "expired" | "foreign">} */
 async function ask(url) {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(4000) });
-    if (response.status === 401 || response.status === 403) return "closed";
+    if (response.status === 401 || response.status === 403) {
+      const problem = await response.json().catch(() => null);
+      return /expired/.test(problem?.detail ?? "") ? "expired" : "closed";
+    }
     return response.ok ? await response.json() : "away";
   } catch {
     return (await letsOthersLoad(url)) ? "foreign" : "away";
@@ -41,5 +44,5 @@ async function letsOthersLoad(url) {
   }
 }
 
-/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | "away" | "closed" | "foreign"> }>} */
+/** @type {Map<string, { at: number, answer: Promise<StreamInfo[] | "away" | "closed" | "expired" | "foreign"> }>} */
 const answers = new Map();

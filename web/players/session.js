@@ -251,6 +251,7 @@ export class Session {
     clearTimeout(late);
     if (this.#stopped || (this.#alive && !this.#silent)) return;
     if (server === "away") return this.#view.state("reconnecting", failure?.message ?? "the server does not answer");
+    if (server === "expired") return this.#view.state("denied", "The address or login that led here has expired: ask for a new one.");
     if (server === "closed") return this.#view.state("denied", "The server does not know you, or not any more.");
     if (server === "foreign") {
       return this.#view.state("foreign", `The camera server must be told to allow it: allow_origins = ["${location.origin}"] in [http].`);

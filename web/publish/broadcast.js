@@ -125,7 +125,7 @@ export async function obstacle(address) {
   if (!stream) {
     const who = await askWho();
     const unseen = may(who, "publish", address.name) && !may(who, "view", address.name);
-    const login = server === "closed" && !unseen;
+    const login = (server === "closed" || server === "expired") && !unseen;
     if (login) return { ...found, login, words: "The server does not know you, or not any more. Log in to publish." };
     const there = unseen && (await isThere(address));
     return { ...found, unseen, words: there ? null : `This server has no stream “${address.name}”, or you may not see it.` };

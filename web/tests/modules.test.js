@@ -40,6 +40,12 @@ test("a name with other letters is read and written back", () => {
   assert.equal(address.page, "http://host/k%C3%BCche/");
 });
 
+test("protocols of their own have their port, where it is not the usual one", () => {
+  const address = new Address("/OAK1/CAM_A/?token=x", "https://host:8443/");
+  assert.equal(address.by("rtsp", 8554), "rtsp://host:8554/OAK1/CAM_A?token=x");
+  assert.equal(address.by("rtmp", 1935), "rtmp://host/OAK1/CAM_A?token=x");
+});
+
 // ---- units
 
 /** @param {number} track @param {number} flags @param {number} pts @param {number} captured @param {number[]} payload */

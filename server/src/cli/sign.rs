@@ -43,12 +43,14 @@ pub(super) fn sign(
             file.display()
         );
     }
-    let server = match (server, plan.http.listen.iter().flat_map(|listen| &listen.0).next()) {
+    let plain = plan.http.listen.iter().map(|listen| ("http", listen));
+    let mut secure = plan.http.listen_tls.iter().map(|listen| ("https", listen)).chain(plain);
+    let server = match (server, secure.find_map(|(scheme, listen)| Some((scheme, listen.0.first()?)))) {
         (Some(server), _) if !server.contains("://") => {
             return refused(format!("--server {server:?} is no address, as in https://cameras.example"));
         }
         (Some(server), _) => server.trim_end_matches('/').to_owned(),
-        (None, Some(address)) => format!("http://{}", announcement::places(*address, true).0),
+        (None, Some((scheme, address))) => format!("{scheme}://{}", announcement::places(*address, true).0),
         (None, None) => return refused("say where the server is, with --server".to_owned()),
     };
     say(format_args!("{server}/{name}/?{query}"));

@@ -188,7 +188,11 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
             _ => match endpoint {
                 Some(endpoint) => drop(sections.insert(endpoint.name(), section)),
                 None => {
-                    errors.push(section.error(format!("unknown section; there are {}", known(endpoints))));
+                    let known = known(endpoints);
+                    let meant = nearest(&key, &known).map(|name| format!(" (did you mean [{name}]?)"));
+                    let all = known.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ");
+                    let message = format!("unknown section{}; there are {all}", meant.unwrap_or_default());
+                    errors.push(section.error(message));
                 }
             },
         }
@@ -282,11 +286,17 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut Vec<ConfigError>, take: 
     }
 }
 
-fn known(endpoints: &[&dyn Endpoint]) -> String {
+/// The name that was meant, if one is near.
+fn nearest<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
+    let near = names.iter().map(|name| (strsim::damerau_levenshtein(written, name), *name));
+    near.min().filter(|(steps, name)| *steps <= name.len() / 3).map(|(_, name)| name)
+}
+
+fn known<'e>(endpoints: &[&'e dyn Endpoint]) -> Vec<&'e str> {
     let mut names = vec!["api", "auth", "budget", "http", "limits", "streams", "tls", "tokens", "users"];
     names.extend(endpoints.iter().map(|e| e.name()));
     names.sort_unstable();
-    names.iter().map(|n| format!("[{n}]")).collect::<Vec<_>>().join(", ")
+    names
 }
 
 fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<StreamPlan, ConfigError> {
@@ -347,7 +357,16 @@ pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn
         let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
         return match endpoints.iter().find(|e| e.schemes().contains(&scheme)) {
             Some(endpoint) => endpoint.source(value),
-            None => Err(value.error(format!("no source begins with {scheme:?}: {}", sources(endpoints)))),
+            None => {
+                // Without the address itself, which may hold a password.
+                let through = if url.contains("://") {
+                    "; what ffmpeg reads comes through it: \"exec:ffmpeg -i ADDRESS -c copy -f mpegts -\""
+                } else {
+                    ""
+                };
+                let all = sources(endpoints);
+                Err(value.error(format!("no source begins with {scheme:?}: {all}{through}")))
+            }
         };
     }
     let place = value.clone();

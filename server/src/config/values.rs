@@ -36,7 +36,13 @@ impl std::str::FromStr for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a duration, as in \"10s\", \"250ms\" or \"2h\"")]
+        enum Written {
+            Text(String),
+        }
+        let Written::Text(text) = Written::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -126,11 +132,13 @@ impl ListenAddress {
         self.0.iter().any(|address| !address.ip().to_canonical().is_loopback())
     }
 
-    /// The same port on every interface.
-    pub fn everywhere(&self) -> Self {
-        let everywhere =
-            |address: &std::net::SocketAddr| (std::net::Ipv6Addr::UNSPECIFIED, address.port()).into();
-        Self(self.0.first().map(everywhere).into_iter().collect())
+    /// The same port at the addresses of `others`.
+    pub fn beside(&self, others: &[Self]) -> Self {
+        let mut ips: Vec<_> = others.iter().flat_map(|other| &other.0).map(|address| address.ip()).collect();
+        ips.sort_unstable();
+        ips.dedup();
+        let port = self.0.first().map_or(0, std::net::SocketAddr::port);
+        Self(ips.into_iter().map(|ip| (ip, port).into()).collect())
     }
 }
 
@@ -235,6 +243,17 @@ mod tests {
         assert!(":8080".parse::<ListenAddress>().unwrap().0[0].ip().is_unspecified());
         assert!("localhost:1".parse::<ListenAddress>().unwrap().0.iter().all(|a| a.ip().is_loopback()));
         assert!("8080".parse::<ListenAddress>().is_err());
+    }
+
+    #[test]
+    fn a_default_port_is_opened_where_the_others_are_and_nowhere_else() {
+        let address = |text: &str| text.parse::<ListenAddress>().unwrap();
+        let others = [address("192.0.2.2:8080"), address("127.0.0.1:8081"), address("192.0.2.2:8082")];
+        assert_eq!(
+            address("127.0.0.1:8554").beside(&others).0,
+            [address("127.0.0.1:8554").0[0], address("192.0.2.2:8554").0[0]]
+        );
+        assert_eq!(address("127.0.0.1:8554").beside(&[address(":8080")]), address(":8554"));
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub(super) fn response(identity: Option<&Identity>, request: &Request) -> Respon
     let disbelief = identity.and_then(Identity::disbelief);
     let known = identity.is_some_and(|identity| identity.name().is_some() || identity.is_everybody());
     if wants_page(request.method(), request.headers()) && disbelief != Some(Disbelief::Foreign) {
-        return to_login(request, why(known, disbelief));
+        return if is_framed(request.headers()) {
+            in_frame(known, disbelief)
+        } else {
+            to_login(request, why(known, disbelief))
+        };
     }
     match (known, disbelief) {
         (_, Some(Disbelief::Foreign)) => {
@@ -101,6 +105,42 @@ fn to_login(request: &Request, why: Option<&str>) -> Response<Body> {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
+/// Whether the page would be a part of another one. The login page is not for that: whoever types a password must see whose page it is.
+fn is_framed(headers: &HeaderMap) -> bool {
+    let place = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
+    matches!(place, Some(b"iframe" | b"frame" | b"embed" | b"object"))
+}
+
+/// What a frame shows in place of a stream.
+fn in_frame(known: bool, disbelief: Option<Disbelief>) -> Response<Body> {
+    let (status, title, words) = match (known, disbelief) {
+        (true, _) => {
+            (StatusCode::FORBIDDEN, "Not for you", "Whoever this page says you are may not watch this.")
+        }
+        (false, Some(Disbelief::Expired)) => {
+            (StatusCode::UNAUTHORIZED, "This link has expired", "The page that shows it needs a new one.")
+        }
+        (false, _) => (
+            StatusCode::UNAUTHORIZED,
+            "Not logged in",
+            "A frame's address must say who looks: by ?token=… or by a signed link.",
+        ),
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
+         <style>body{{margin:0;height:100vh;display:grid;place-content:center;text-align:center;\
+         font:15px/1.5 system-ui,sans-serif;background:#0b0e14;color:#f4f1ea}}h1{{font-size:18px;margin:0}}p{{margin:8px 16px}}</style>\
+         <h1>{title}</h1><p>{words}</p></html>\n"
+    );
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors *";
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, page).into_response()
+}
+
 /// Parameters that say who somebody is.
 const CREDENTIALS: &[&str] = &["token", "sig", "exp", "stream"];
 /// What need not be written otherwise in a query's value.
@@ -117,6 +157,15 @@ mod tests {
             request = request.header(*name, *value);
         }
         response(Some(identity), &request.body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn a_frame_is_told_what_is_wrong_and_shows_no_login_page() {
+        let late = Identity::disbelieved(Disbelief::Expired);
+        let response = refused("/front/?sig=x", &late, &[PAGE, ("sec-fetch-dest", "iframe")]);
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.ends_with("frame-ancestors *"), "{policy}");
     }
 
     const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");

@@ -14,7 +14,7 @@ use axum::http::{Extensions, StatusCode, header};
 use hub::{PublishError, Publisher, StreamName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::cameras::Camera;
 use super::source::supervise;
@@ -41,6 +41,8 @@ pub struct Seat {
     taken: watch::Sender<bool>,
     /// A publisher that fails and comes again at once does not fill the log.
     notes: Throttle,
+    /// Nor does one that is refused.
+    refusals: Throttle,
 }
 
 #[derive(Debug, Default)]
@@ -85,9 +87,7 @@ pub enum Refused {
         label: String,
     },
     /// Somebody publishes already.
-    #[error(
-        "{0} has a publisher already; a second one is refused (on_second_publisher = \"take_over\" changes that)"
-    )]
+    #[error("{0} has a publisher already, and takes no second one beside it")]
     Taken(StreamName),
     /// The server has used up its budget.
     #[error("{0}")]
@@ -124,6 +124,7 @@ impl Default for Seat {
             state: Mutex::default(),
             taken: watch::Sender::default(),
             notes: Throttle::new(Duration::from_secs(1)),
+            refusals: Throttle::new(Duration::from_secs(1)),
         }
     }
 }
@@ -136,6 +137,22 @@ impl Seat {
     pub fn take(
         camera: &Arc<Camera>,
         way: impl Into<String>,
+        request: &Extensions,
+    ) -> Result<(Publisher, Occupation), Refused> {
+        let (way, peer) = (way.into(), request.get::<Peer>().map(|peer| peer.0));
+        let taken = Self::take_as(camera, way.clone(), peer, request);
+        if let Err(refused) = &taken
+            && let Some(held) = camera.seat().refusals.allow()
+        {
+            warn!(stream = %camera.stream().name(), %way, peer = peer.map(display), held, "a publisher was turned away: {refused}");
+        }
+        taken
+    }
+
+    fn take_as(
+        camera: &Arc<Camera>,
+        way: String,
+        peer: Option<SocketAddr>,
         request: &Extensions,
     ) -> Result<(Publisher, Occupation), Refused> {
         let stream = camera.stream().name();
@@ -155,8 +172,8 @@ impl Seat {
         state.numbers += 1;
         let occupant = Arc::new(Occupant {
             number: state.numbers,
-            way: way.into(),
-            peer: request.get::<Peer>().map(|peer| peer.0),
+            way,
+            peer,
             user: request.get::<Identity>().and_then(|identity| identity.name().cloned()),
             since: unix_micros(),
             identity: request.get::<Identity>().cloned(),
@@ -169,7 +186,7 @@ impl Seat {
         drop(state);
         seat.taken.send_replace(true);
         if let Some(held) = seat.notes.allow() {
-            info!(%stream, way = %occupant.way, peer = ?occupant.peer, held, "a publisher begins");
+            info!(%stream, way = %occupant.way, peer = occupant.peer.map(display), held, "a publisher begins");
         }
         Ok((publisher, Occupation { occupant, camera: Arc::clone(camera) }))
     }

@@ -41,10 +41,10 @@ pub struct Rtmp;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    /// Where it is listened; nowhere with an empty list.
+    /// Where it is listened: where HTTP is, if not said; nowhere with an empty list.
     listen: Option<ListenAddresses>,
     /// And where with TLS (RTMPS).
-    listen_tls: ListenAddresses,
+    listen_tls: Option<ListenAddresses>,
     /// A write without progress for this long ends a player's session.
     send_timeout: Span,
     /// A player further behind skips to a newer random access point, if there is one.
@@ -53,12 +53,14 @@ struct Settings {
 
 /// The port of RTMP, for this machine alone.
 const DEFAULT_LISTEN: &str = "127.0.0.1:1935";
+/// And by TLS, where HTTP is.
+const DEFAULT_LISTEN_TLS: &str = "127.0.0.1:1936";
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: None,
-            listen_tls: ListenAddresses(Vec::new()),
+            listen_tls: None,
             send_timeout: Span(Duration::from_secs(10)),
             max_lag: Span(LagPolicy::default().max_lag),
         }
@@ -104,20 +106,29 @@ impl Endpoint for Rtmp {
 
     fn listen(&self, section: Option<Section<'_>>) -> Result<Vec<Listen>, ConfigError> {
         let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
-        let is_default = settings.listen.is_none();
-        let addresses = match &settings.listen {
-            Some(addresses) => addresses.0.clone(),
-            None => vec![DEFAULT_LISTEN.parse().expect("the default address is one")],
+        let listen = |written: &Option<ListenAddresses>, default: &str, tls: bool| {
+            let addresses = written.as_ref().map_or_else(
+                || vec![default.parse().expect("the default address is one")],
+                |written| written.0.clone(),
+            );
+            let is_default = written.is_none();
+            addresses.into_iter().map(move |address| (address, is_default, tls)).collect::<Vec<_>>()
         };
-        let listen = |address, tls: bool| {
+        let plain = listen(&settings.listen, DEFAULT_LISTEN, false);
+        let secure = listen(&settings.listen_tls, DEFAULT_LISTEN_TLS, true);
+        let listen = |(address, is_default, tls)| {
             let settings = settings.clone();
             let protocol =
                 move |context: &Context| -> Arc<dyn Protocol> { Arc::new(Service::new(settings, context)) };
-            let is_default = is_default && !tls;
-            Listen { name: "RTMP", address, tls, is_default, protocol: Box::new(protocol) }
+            Listen {
+                name: if tls { "RTMPS" } else { "RTMP" },
+                address,
+                tls,
+                is_default,
+                protocol: Box::new(protocol),
+            }
         };
-        let plain = addresses.into_iter().map(|address| listen(address, false));
-        Ok(plain.chain(settings.listen_tls.0.iter().map(|address| listen(address.clone(), true))).collect())
+        Ok(plain.into_iter().chain(secure).map(listen).collect())
     }
 }
 
@@ -179,13 +190,16 @@ mod tests {
 
     #[test]
     fn it_listens_where_it_is_told_and_else_for_this_machine() {
-        let one = |address: &str, default| Ok(vec![(address.to_owned(), default)]);
-        assert_eq!(listen(""), one("127.0.0.1:1935", true));
-        assert_eq!(listen("[rtmp]\nlisten = \":1935\""), one("[::]:1935", false));
-        assert_eq!(listen("[rtmp]\nlisten = [\"127.0.0.1:19350\"]"), one("127.0.0.1:19350", false));
-        assert_eq!(listen("[rtmp]\nlisten = []"), Ok(Vec::new()));
-        let secured = listen("[rtmp]\nlisten_tls = \":1936\"").unwrap();
-        assert_eq!(secured, [("127.0.0.1:1935".to_owned(), true), ("[::]:1936".to_owned(), false)]);
+        let both = |plain: &str, plain_default, secure: &str, secure_default| {
+            Ok(vec![(plain.to_owned(), plain_default), (secure.to_owned(), secure_default)])
+        };
+        assert_eq!(listen(""), both("127.0.0.1:1935", true, "127.0.0.1:1936", true));
+        assert_eq!(listen("[rtmp]\nlisten = \":1935\""), both("[::]:1935", false, "127.0.0.1:1936", true));
+        assert_eq!(
+            listen("[rtmp]\nlisten_tls = \":1936\""),
+            both("127.0.0.1:1935", true, "[::]:1936", false)
+        );
+        assert_eq!(listen("[rtmp]\nlisten = []\nlisten_tls = []"), Ok(Vec::new()));
         assert!(listen("[rtmp]\nport = 1935").unwrap_err().contains("port"));
     }
 }

@@ -91,15 +91,15 @@ impl Endpoint for Rtsp {
 
     fn listen(&self, section: Option<Section<'_>>) -> Result<Vec<Listen>, ConfigError> {
         let settings = Settings::parse(section)?;
-        let plain = settings.listen.iter().map(|address| (address, false));
-        let secure = settings.listen_tls.iter().map(|address| (address, true));
-        let listen = plain.chain(secure).map(|(address, tls)| {
+        let plain = settings.listen.iter().map(|address| (address, false, settings.is_default));
+        let secure = settings.listen_tls.iter().map(|address| (address, true, settings.is_default_tls));
+        let listen = plain.chain(secure).map(|(address, tls, is_default)| {
             let settings = settings.clone();
             Listen {
                 name: if tls { "RTSPS" } else { "RTSP" },
                 address: address.clone(),
                 tls,
-                is_default: settings.is_default && !tls,
+                is_default,
                 protocol: Box::new(move |context| Arc::new(Door::new(settings, context))),
             }
         });

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use hub::LagPolicy;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::multicast::{Addresses4, Multicast};
 use crate::config::file::Section;
-use crate::config::values::{ListenAddress, Span};
+use crate::config::values::{ListenAddress, ListenAddresses, Span};
 use crate::error::ConfigError;
 
 /// The section's values.
@@ -20,6 +19,8 @@ pub(super) struct Settings {
     pub(super) listen_tls: Vec<ListenAddress>,
     /// Nobody said where.
     pub(super) is_default: bool,
+    /// The same of `listen_tls`.
+    pub(super) is_default_tls: bool,
     /// The even port that RTP over UDP goes through, and the next one for RTCP; any that is free if not said.
     pub(super) rtp_port: Option<u16>,
     /// Where streams go to groups of receivers, if they may.
@@ -33,33 +34,13 @@ pub(super) struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
-    listen: Option<Addresses>,
-    listen_tls: Option<Addresses>,
+    listen: Option<ListenAddresses>,
+    listen_tls: Option<ListenAddresses>,
     rtp_port: Option<u16>,
     multicast: Option<Addresses4>,
     multicast_ttl: Option<u8>,
     send_timeout: Option<Span>,
     max_lag: Option<Span>,
-}
-
-/// One address, or a list of them.
-#[derive(Debug)]
-struct Addresses(Vec<ListenAddress>);
-
-impl<'de> Deserialize<'de> for Addresses {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "an address to listen on, as in \":8554\", or a list of them")]
-        enum OneOrMany {
-            One(String),
-            Many(Vec<String>),
-        }
-        let texts = match OneOrMany::deserialize(deserializer)? {
-            OneOrMany::One(text) => vec![text],
-            OneOrMany::Many(texts) => texts,
-        };
-        texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Self).map_err(D::Error::custom)
-    }
 }
 
 impl Settings {
@@ -74,11 +55,16 @@ impl Settings {
         let ttl = written.multicast_ttl.unwrap_or(1);
         let multicast = written.multicast.map(|addresses| Multicast { addresses, ttl });
         let is_default = written.listen.is_none();
-        let default = || vec![DEFAULT_LISTEN.parse().expect("the default address is one")];
+        let is_default_tls = written.listen_tls.is_none();
+        let or = |written: Option<ListenAddresses>, default: &str| {
+            let default = || vec![default.parse().expect("the default address is one")];
+            written.map_or_else(default, |written| written.0)
+        };
         Ok(Self {
-            listen: written.listen.map_or_else(default, |Addresses(listen)| listen),
-            listen_tls: written.listen_tls.map_or_else(Vec::new, |Addresses(listen)| listen),
+            listen: or(written.listen, DEFAULT_LISTEN),
+            listen_tls: or(written.listen_tls, DEFAULT_LISTEN_TLS),
             is_default,
+            is_default_tls,
             rtp_port: written.rtp_port,
             multicast,
             send_timeout: written.send_timeout.map_or(Duration::from_secs(10), |span| span.0),
@@ -89,3 +75,5 @@ impl Settings {
 
 /// Where RTSP is if nobody says otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8554";
+/// And by TLS, where HTTP is.
+const DEFAULT_LISTEN_TLS: &str = "127.0.0.1:8322";

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::limits_info::LimitsInfo;
 use super::{Api, answer};
+use crate::endpoint::Context;
 use crate::http::problem::{Problem, Refusal};
 use crate::roster::Change;
 use crate::telemetry::unix_micros;
@@ -27,8 +28,20 @@ pub(super) struct ServerInfo {
     /// Tasks that live, by kind.
     tasks: BTreeMap<String, usize>,
     limits: LimitsInfo,
+    /// Where streams are had by protocols of their own.
+    listens: Vec<ListensInfo>,
     /// Whether streams made by the API are there after a restart.
     keeps_streams: bool,
+}
+
+/// An address where a protocol of its own is spoken.
+#[derive(Debug, Serialize, ToSchema)]
+struct ListensInfo {
+    /// `rtsp`, `rtsps`, `rtmp` or `rtmps`: what an address of a stream begins with.
+    scheme: String,
+    port: u16,
+    /// Whether only this machine reaches it.
+    local: bool,
 }
 
 /// What a reload has done.
@@ -54,9 +67,19 @@ pub(super) async fn show(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
         uptime_s: api.started.elapsed().as_secs(),
         tasks: api.context.tasks.living().into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         limits: LimitsInfo::of(&api.context),
+        listens: listens(&api.context),
         keeps_streams: api.roster.keeps(),
     };
     answer(&api, &headers, Json(info))
+}
+
+fn listens(context: &Context) -> Vec<ListensInfo> {
+    let listens = context.listening.iter().map(|listening| ListensInfo {
+        scheme: listening.protocol.to_ascii_lowercase(),
+        port: listening.address.port(),
+        local: listening.address.ip().to_canonical().is_loopback(),
+    });
+    listens.collect()
 }
 
 #[utoipa::path(post, path = "/api/v1/reload", operation_id = "reload", tag = "server",
