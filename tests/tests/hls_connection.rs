@@ -108,3 +108,30 @@ fn two_thousand_who_go_while_they_wait_leave_nothing_behind() {
     assert!(more < 8 << 20, "{more} bytes more");
     playlist(&mut watching, "");
 }
+
+#[test]
+fn two_hundred_who_ask_and_read_nothing_cost_next_to_nothing() {
+    let server = Server::with_source(SOURCE);
+    let mut watching = Kept::open(server.address());
+    let segment = playlist(&mut watching, "").segments[0].uri.clone().unwrap();
+    let path = format!("/front/{segment}");
+    assert_eq!(watching.get(&path, &[]).status, 200);
+    let before = server.resident();
+    // More than fits between them and us.
+    let asking = head("GET", &path, &[]).repeat(200);
+    let stalled: Vec<Kept> = (0..200)
+        .map(|_| {
+            let mut connection = Kept::open(server.address());
+            connection.send(asking.as_bytes());
+            connection
+        })
+        .collect();
+    let mut last = playlist(&mut watching, "");
+    for _ in 0..5 {
+        let (segment, part) = last.next();
+        last = playlist(&mut watching, &format!("?_HLS_msn={segment}&_HLS_part={part}"));
+    }
+    let more = server.resident().saturating_sub(before);
+    assert!(more < 4 << 20, "{more} bytes more");
+    drop(stalled);
+}
