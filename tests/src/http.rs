@@ -183,6 +183,23 @@ impl Kept {
         Response::parse_head(&String::from_utf8_lossy(&head[..end])).expect("the answer is HTTP")
     }
 
+    /// The payload of the next WebSocket frame, which must be short; for a connection that was upgraded.
+    pub fn frame(&mut self) -> Vec<u8> {
+        while self.read.len() < 4 || self.read.len() < self.frame_length() {
+            assert!(self.more(), "the connection ends inside a frame");
+        }
+        let rest = self.read.split_off(self.frame_length());
+        let frame = std::mem::replace(&mut self.read, rest);
+        frame[if frame[1] < 126 { 2 } else { 4 }..].to_vec()
+    }
+
+    fn frame_length(&self) -> usize {
+        match self.read[1] {
+            length @ ..126 => 2 + usize::from(length),
+            _ => 4 + usize::from(u16::from_be_bytes([self.read[2], self.read[3]])),
+        }
+    }
+
     /// Whether the server has closed it, with nothing more to read.
     pub fn is_over(&mut self) -> bool {
         self.read.is_empty() && !self.more()

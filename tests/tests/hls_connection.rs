@@ -76,6 +76,13 @@ fn who_asks_and_what_for_is_judged_each_time() {
     playlist(&mut connection, "");
     assert_eq!(connection.get(LIVE, &[WALL, ("Connection", "close")]).status, 200);
     assert!(connection.is_over());
+    let mut upgraded = Kept::open(server.address());
+    playlist(&mut upgraded, "");
+    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+    let key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    upgraded.ask("GET", "/front/ws?format=fmp4", &[&upgrade[..], &[key, WALL]].concat());
+    assert_eq!(upgraded.head().status, 101);
+    assert!(!upgraded.frame().is_empty());
     let mut broken = Kept::open(server.address());
     playlist(&mut broken, "");
     broken.send(b"GET /front/live.m3u8 HTTP/1.1\r\nnonsense\r\n\r\n");
@@ -118,7 +125,7 @@ fn two_hundred_who_ask_and_read_nothing_cost_next_to_nothing() {
     assert_eq!(watching.get(&path, &[]).status, 200);
     let before = server.resident();
     // More than fits between them and us.
-    let asking = head("GET", &path, &[]).repeat(200);
+    let asking = head("GET", &path, &[]).repeat(30);
     let stalled: Vec<Kept> = (0..200)
         .map(|_| {
             let mut connection = Kept::open(server.address());

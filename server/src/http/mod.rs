@@ -16,7 +16,6 @@ mod patience;
 mod plain_head;
 pub mod problem;
 mod refusal;
-mod rewound;
 pub mod router;
 mod security;
 pub mod server;

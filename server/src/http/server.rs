@@ -22,13 +22,14 @@ use super::again::{self, Again};
 use super::answers::Answers;
 use super::head::{self, Framing};
 use super::patience::Patient;
-use super::rewound::Rewound;
+
 use crate::endpoint::Context;
 use crate::metrics::{Metrics, Refused};
 use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::peer::{Encrypted, Peer};
 use crate::net::repeated::Repeated;
+use crate::net::rewound::Rewound;
 use crate::net::takeover::Takeover;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -173,8 +174,8 @@ async fn by_hyper(
         return None;
     };
     let parts = connection.into_parts()?;
-    let Rewound { read, io } = parts.io.into_inner();
-    Some((taken, io, [parts.read_buf, read].concat().into()))
+    let (io, read) = parts.io.into_inner().into_parts(&parts.read_buf);
+    Some((taken, io, read))
 }
 
 /// Writes the head of an answer and hands the connection over, its body being whatever is sent from then on.

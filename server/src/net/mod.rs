@@ -13,6 +13,7 @@ pub mod peer;
 pub mod proxies;
 pub mod rate_limit;
 pub mod repeated;
+pub mod rewound;
 pub mod takeover;
 pub mod tls;
 pub mod transport;

@@ -13,7 +13,7 @@ use sha1::{Digest, Sha1};
 use crate::net::connection::Connection;
 use crate::net::connections::Permit;
 use crate::net::origin::OriginPolicy;
-use crate::net::transport::Transport;
+use crate::net::rewound::Rewound;
 
 /// Appended to the client's key (§1.3).
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -75,8 +75,9 @@ impl Upgrade {
     /// The connection, once the answer is out; `None` if the viewer went away before.
     pub async fn connection(self) -> Option<Connection> {
         let upgraded: Upgraded = self.on_upgrade.await.ok()?;
-        let parts = upgraded.downcast::<TokioIo<Transport>>().ok()?;
-        Some(Connection { io: parts.io.into_inner(), read: parts.read_buf, permit: self.permit })
+        let parts = upgraded.downcast::<TokioIo<Rewound>>().ok()?;
+        let (io, read) = parts.io.into_inner().into_parts(&parts.read_buf);
+        Some(Connection { io, read, permit: self.permit })
     }
 }
 

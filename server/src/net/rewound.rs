@@ -7,13 +7,22 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::transport::Transport;
+use super::transport::Transport;
 
-/// Gives first what was read before.
+/// Gives first what was read before. It is what hyper reads, and so what it gives away when a connection is upgraded.
 #[derive(Debug)]
-pub(super) struct Rewound {
-    pub(super) read: Bytes,
-    pub(super) io: Transport,
+pub struct Rewound {
+    /// What was read before, as far as it has not been read again.
+    pub read: Bytes,
+    /// The connection.
+    pub io: Transport,
+}
+
+impl Rewound {
+    /// The connection, with what was read of it since and is to be read again.
+    pub fn into_parts(self, read_since: &[u8]) -> (Transport, Bytes) {
+        (self.io, [read_since, &self.read].concat().into())
+    }
 }
 
 impl AsyncRead for Rewound {
