@@ -1,5 +1,5 @@
 /**
- * Debian's Chromium, headless, with an empty profile; one at a time.
+ * Debian's Chromium, headless, with an empty profile; one at a time. Where it matters, its Firefox.
  *
  * A page notes what it complained of: exceptions, console errors and, of our pages, every request that went elsewhere.
  */
@@ -25,6 +25,21 @@ export class Browser {
       userDataDir: profile,
       args: [...FLAGS.filter((usual) => !flags.some((flag) => name(flag) === name(usual))), ...flags],
       defaultViewport: DESKTOP,
+    });
+    return new Browser(browser, profile);
+  }
+
+  /** Firefox; it speaks another protocol, so a page's complaints are its exceptions and console errors alone. */
+  static async firefox() {
+    const profile = await mkdtemp(join(tmpdir(), "firstlight-firefox-"));
+    const browser = await puppeteer.launch({
+      browser: "firefox",
+      executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+      headless: true,
+      userDataDir: profile,
+      extraPrefsFirefox: { "media.autoplay.default": 0 },
+      defaultViewport: DESKTOP,
+      timeout: 60_000,
     });
     return new Browser(browser, profile);
   }
