@@ -1,5 +1,5 @@
 /**
- * Our own player in Chromium by each transport: it plays, survives a stalled network, a server that is killed and
+ * Our own player in Chromium by each transport, and in Firefox: it plays, survives a stalled network, a server that is killed and
  * started again, and a hidden tab; and it plays in a foreign page.
  */
 import assert from "node:assert/strict";
@@ -158,4 +158,19 @@ test("a stream that is not there: 404, and the player says so", async () => {
   const now = await until("missing", state, (now) => now.state === "missing", 5000);
   assert.match(now.reason, /nowhere/);
   await tab.close();
+});
+
+test("in Firefox: live by each transport", async () => {
+  const firefox = await Browser.firefox();
+  try {
+    for (const transport of TRANSPORTS) {
+      const tab = await firefox.open(`${server.url}front/`);
+      await listen(tab, transport);
+      await live(tab, transport, 20_000);
+      assert.deepEqual((await look(tab)).troubles, []);
+      await tab.close();
+    }
+  } finally {
+    await firefox.stop();
+  }
 });
