@@ -77,6 +77,14 @@ impl ChunkReader {
         self.used
     }
 
+    /// Gives back what memory is not needed for what has come.
+    pub fn shrink(&mut self) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.shrink_to_fit();
+        self.streams.shrink_to_fit();
+    }
+
     /// Takes bytes in; ask for [`next`](Self::next) until there is none.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.at);

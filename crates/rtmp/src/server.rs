@@ -145,6 +145,10 @@ impl Server {
                 // Flash's players may look at the samples.
                 let access = ["|RtmpSampleAccess".into(), Value::Boolean(true), Value::Boolean(true)];
                 self.out.data(PLAYED, &access);
+                // From now on a player says next to nothing, and there are many of them.
+                self.reader.shrink();
+                self.events = VecDeque::new();
+                self.request = Request::default();
             }
             Phase::New | Phase::Connected | Phase::Publishing | Phase::Playing | Phase::Over => {}
         }
