@@ -14,14 +14,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// A connection as protocols read and write it.
+/// TCP, or TLS on it from one side or the other.
 #[derive(Debug)]
-pub enum Transport {
+pub enum Carrier<T> {
     /// TCP alone.
     Plain(TcpStream),
     /// TLS, its handshake done.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<T>),
 }
+
+/// A connection of ours as protocols read and write it.
+pub type Transport = Carrier<TlsStream<TcpStream>>;
 
 impl Transport {
     /// The TCP connection below.
@@ -49,7 +52,7 @@ impl Transport {
     }
 }
 
-impl AsyncRead for Transport {
+impl<T: AsyncRead + Unpin> AsyncRead for Carrier<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -62,7 +65,7 @@ impl AsyncRead for Transport {
     }
 }
 
-impl AsyncWrite for Transport {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Carrier<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
