@@ -31,11 +31,12 @@ pub(crate) fn run(lab: &Lab, viewers: usize, only: &str) -> Result<Outcome, Benc
     let progressive = ("progressive MP4", "F2", Mode::F2, "/bench/stream.mp4", 1.3);
     let flv = ("HTTP-FLV", "F2", Mode::F2, "/bench/stream.flv", 1.3);
     let rtmp = ("RTMP", "F2", Mode::F2, RTMP, 1.3);
+    let rtmp_at_once = ("RTMP, every unit at once", "F1", Mode::F1, "rtmp:/bench?group_ms=0", 1.2);
     let rtsp = ("RTSP over TCP", "F2", Mode::F2, RTSP, 1.3);
     let rtsp_at_once = ("RTSP over TCP, every unit at once", "F1", Mode::F1, "rtsp:/bench?group_ms=0", 1.2);
     // Each track has a port of its own, so the least is a send for each unit.
     let rtsp_udp = ("RTSP over UDP", "F1 by UDP", Mode::F1, "rtsp+udp:/bench", 1.5);
-    let ways = [each_by_itself, riding, progressive, flv, rtmp, rtsp, rtsp_at_once, rtsp_udp];
+    let ways = [each_by_itself, riding, progressive, flv, rtmp, rtmp_at_once, rtsp, rtsp_at_once, rtsp_udp];
     for (what, floor_name, mode, path, limit) in ways.into_iter().filter(|way| way.0.contains(only)) {
         let (mut server, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..lab.repeats() {

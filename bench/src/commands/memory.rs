@@ -29,12 +29,15 @@ pub(crate) fn run(lab: &Lab) -> Result<Outcome, BenchError> {
         outcome.detail(json!({ "healthy": viewers, "kib": kib }));
     }
     drop(running);
-    for what in ["WebSocket", "RTSP over TCP"] {
-        let port = process::free_port()?;
-        let running = lab.server_with_clip_and(&format!("[rtsp]\nlisten = \"127.0.0.1:{port}\"\n"))?;
+    for what in ["WebSocket", "HTTP-FLV", "RTMP", "RTSP over TCP"] {
+        let (rtmp, rtsp) = (process::free_port()?, process::free_port()?);
+        let listen = |name: &str, port| format!("[{name}]\nlisten = \"127.0.0.1:{port}\"\n");
+        let running = lab.server_with_clip_and(&(listen("rtmp", rtmp) + &listen("rtsp", rtsp)))?;
         let target = match what {
             "WebSocket" => running.socket(SOCKET)?,
-            _ => Target::parse(&format!("rtsp://127.0.0.1:{port}/bench"))?,
+            "HTTP-FLV" => Target::parse(&running.page("/bench/stream.flv"))?,
+            "RTMP" => Target::parse(&format!("rtmp://127.0.0.1:{rtmp}/bench"))?,
+            _ => Target::parse(&format!("rtsp://127.0.0.1:{rtsp}/bench"))?,
         };
         let kib = cost(&running, &target, STALLED, Manner::Stalled)?;
         outcome.at_most(format!("{STALLED} stalled viewers by {what}, in all"), 2.0, kib / 1024.0, " MB");
