@@ -127,6 +127,7 @@ fit.onchange = () => player.setAttribute("fit", fit.value);
 const embed = `<script type="module" src="${location.origin}/firstlight-player.js"></script>
 <firstlight-player src="${address.page}" controls muted></firstlight-player>`;
 const own = document.createElement("div");
+own.style.display = "contents";
 byId("links").append(
   linkRow("This page", address.page),
   linkRow("Embed in a page of your own", embed.replace("\n", " ")),

@@ -94,11 +94,9 @@ impl App {
             }
             match bind(&listen.address) {
                 Ok(bound) => others.push((bound, listen)),
-                Err(error) if listen.is_default => {
-                    warn!(
-                        protocol = listen.name,
-                        "going on without it: {error} (its section of the configuration says another address, or listen = [])"
-                    );
+                Err(StartError::Listen { address, source }) if listen.is_default => {
+                    let protocol = listen.name;
+                    warn!(protocol, %address, "going on without it: {source}; its section of the configuration can name another address, or none");
                 }
                 Err(error) => return Err(error),
             }
