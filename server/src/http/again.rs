@@ -4,7 +4,7 @@
 //! its kind will be asked for ([`Repeated`]), the connection is taken from it. Plain heads are read here, and answers whose
 //! body is known are sent here, head and body in one write. Whatever else is asked goes back to hyper, unread.
 //!
-//! Not here: who asks and what they may have. [`Answers`] says that, for each request anew, as it does for all.
+//! Not here: who asks and what they may have. [`Answers`](super::answers::Answers) says that, for each request anew, as it does for all.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
