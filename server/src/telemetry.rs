@@ -45,15 +45,15 @@ impl Throttle {
         Self { every, started: Instant::now(), open_at: AtomicU64::new(0), held: AtomicU64::new(0) }
     }
 
-    /// `Some(how many were held back since the last one)` if this event may be logged.
-    pub fn allow(&self) -> Option<u64> {
+    /// `Some` if this event may be logged: with how many were held back since the last one, if any were.
+    pub fn allow(&self) -> Option<Option<u64>> {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let open_at = self.open_at.load(Ordering::Relaxed);
         let next = now.saturating_add(u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX));
         let won = now >= open_at
             && self.open_at.compare_exchange(open_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
-            Some(self.held.swap(0, Ordering::Relaxed))
+            Some(Some(self.held.swap(0, Ordering::Relaxed)).filter(|held| *held > 0))
         } else {
             self.held.fetch_add(1, Ordering::Relaxed);
             None
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_recurring_event_is_logged_once_and_counted() {
         let throttle = Throttle::new(Duration::from_secs(3_600));
-        assert_eq!(throttle.allow(), Some(0));
+        assert_eq!(throttle.allow(), Some(None));
         assert_eq!(throttle.allow(), None);
         assert_eq!(throttle.held.load(Ordering::Relaxed), 1);
     }

@@ -244,6 +244,7 @@ fn whoever_may_not_is_told_why_and_a_token_lets_in_wherever_it_stands() {
     let publish = |path: &str| Peer::publish(address, path);
     let words = publish("guest?token=see-everything-please").unwrap_err();
     assert!(words.contains("NetStream.Publish.Denied"), "{words}");
+    assert!(words.contains("eye may not publish to guest"), "{words}");
     let await_seen = |state: &str| {
         let wanted = format!("\"state\":\"{state}\"");
         eventually("the stream's state", || {

@@ -126,8 +126,9 @@ async fn listen(stderr: impl AsyncRead + Unpin, stream: &str) -> VecDeque<String
         }
         if let Some(held) = second.allow() {
             left = LINES_PER_SECOND;
-            if held > LINES_PER_SECOND as u64 {
-                info!(stream, lines = held - LINES_PER_SECOND as u64, "the command said more than is logged");
+            let lines = held.unwrap_or(0).saturating_sub(LINES_PER_SECOND as u64);
+            if lines > 0 {
+                info!(stream, lines, "the command said more than is logged");
             }
         }
         if left > 0 {

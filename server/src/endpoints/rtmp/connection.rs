@@ -116,10 +116,7 @@ async fn allowed(
         Found::Nothing(name) => {
             Err(End::Refused(Refusal::NotFound, format!("there is no stream named {name}")))
         }
-        Found::Denied => {
-            let words = "credentials are missing or wrong: add ?token=… or ?user=…&pass=… to the address";
-            Err(End::Refused(Refusal::Denied, words.to_owned()))
-        }
+        Found::Denied(words) => Err(End::Refused(Refusal::Denied, words)),
         Found::Slowed(wait) => {
             let words = format!("too many wrong credentials: try again in {} s", wait.as_secs() + 1);
             Err(End::Refused(Refusal::Denied, words))

@@ -15,7 +15,7 @@ use hub::StreamName;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rtmp::Request;
 
-use crate::auth::{Guard, Identity, Right};
+use crate::auth::{Disbelief, Guard, Identity, Right};
 use crate::net::peer::Peer;
 use crate::supervise::caller::settle;
 use crate::supervise::cameras::{Camera, Cameras};
@@ -27,8 +27,8 @@ pub(super) enum Found {
     Stream(Arc<Camera>, Identity),
     /// There is none; they may know.
     Nothing(String),
-    /// Missing or wrong credentials.
-    Denied,
+    /// They may not; why, in words for them.
+    Denied(String),
     /// Too many were wrong: ask again after this.
     Slowed(Duration),
 }
@@ -72,7 +72,18 @@ pub(super) async fn find(
             return Found::Stream(camera, identity);
         }
     }
-    if may(&identity, &name) || identity.is_everybody() { Found::Nothing(name) } else { Found::Denied }
+    if may(&identity, &name) || identity.is_everybody() {
+        return Found::Nothing(name);
+    }
+    Found::Denied(match (identity.name(), identity.disbelief()) {
+        (Some(who), _) => {
+            format!("{who} may not {} {name}", if right == Right::Publish { "publish to" } else { "watch" })
+        }
+        (None, Some(Disbelief::Expired)) => "these credentials have expired".to_owned(),
+        (None, _) => {
+            "credentials are missing or wrong: add ?token=… or ?user=…&pass=… to the address".to_owned()
+        }
+    })
 }
 
 /// The request as the guard reads them: with `token=…`, a signed link's parameters, or `user=…&pass=…`.

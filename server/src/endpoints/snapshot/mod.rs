@@ -14,7 +14,7 @@ use crate::config::file::Section;
 use crate::endpoint::{Context, Endpoint, Parts, Serve, StreamRoute};
 use crate::error::ConfigError;
 use crate::still::{Encoding, Size, Still, StillError};
-use crate::supervise::cameras::Camera;
+use crate::supervise::cameras::{Camera, State};
 
 /// The snapshot endpoint.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ async fn snapshot(context: &Context, camera: &Camera, request: Request) -> Respo
     };
     let mut response = match context.stills.take(camera, size, Encoding::Jpeg).await {
         Ok(still) => answer(&still, request.headers()),
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&error, camera),
     };
     context.origins.share(request.headers(), response.headers_mut());
     response
@@ -99,8 +99,13 @@ fn answer(still: &Still, asked: &HeaderMap) -> Response {
     (caching, kind, Body::from(still.bytes.clone())).into_response()
 }
 
-fn refuse(error: &StillError) -> Response {
-    let text = format!("{error}\n");
+fn refuse(error: &StillError, camera: &Camera) -> Response {
+    let text = match (error, camera.state()) {
+        (StillError::NoPicture, State::Reconnecting(reason)) => {
+            format!("{error}; the camera fails: {reason}\n")
+        }
+        _ => format!("{error}\n"),
+    };
     match error {
         StillError::NoVideo => (StatusCode::NOT_FOUND, text).into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], text).into_response(),
