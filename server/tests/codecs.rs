@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use container::{Format, FormatOptions, Grouping};
 use media::{
-    AacParameters, CodecParameters, G711Law, G711Parameters, H264Parameters, H265Parameters, Muxer,
-    OpusParameters, ProfileTierLevel, Timescale, Track, TrackId,
+    AacParameters, Av1Parameters, Av1Profile, CodecParameters, G711Law, G711Parameters, H264Parameters,
+    H265Parameters, Muxer, OpusParameters, ProfileTierLevel, Timescale, Track, TrackId,
 };
 
 /// A track of each codec, as good as any for this.
@@ -19,9 +19,20 @@ fn tracks() -> Vec<Arc<Track>> {
     let h264 = H264Parameters::new(nal(&[0x67, 66, 0, 30]), vec![nal(&[0x68, 1])], (640, 480), Some(0));
     let sets = (nal(&[0x40, 1, 1]), nal(&[0x42, 1, 1]), vec![nal(&[0x44, 1, 1])]);
     let h265 = H265Parameters::new(sets, ProfileTierLevel([1; 12]), (640, 480), 0);
+    let profile = Av1Profile {
+        profile: 0,
+        level: 0,
+        is_high_tier: false,
+        bit_depth: 8,
+        is_monochrome: false,
+        subsampling: (true, true),
+        chroma_sample_position: 0,
+    };
+    let av1 = Av1Parameters::new(nal(&[0x0a, 2, 0, 0]), profile, (640, 480));
     let all = [
         CodecParameters::H264(h264.unwrap()),
         CodecParameters::H265(h265.unwrap()),
+        CodecParameters::Av1(av1.unwrap()),
         CodecParameters::Aac(AacParameters::new(nal(&[0x12, 0x10]), 2, 44_100, 2).unwrap()),
         CodecParameters::Opus(OpusParameters::new(2, 312).unwrap()),
         CodecParameters::G711(G711Parameters::new(G711Law::A, 8_000, 1).unwrap()),

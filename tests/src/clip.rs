@@ -13,6 +13,9 @@ pub const REORDERED: &str =
 /// H.265 of the same kind.
 pub const H265: &str = "-c:v libx265 -preset ultrafast -tune zerolatency -tag:v hvc1 \
     -x265-params log-level=none:keyint=25:min-keyint=25:scenecut=0";
+/// AV1 of the same kind.
+pub const AV1: &str =
+    "-c:v libaom-av1 -usage realtime -cpu-used 9 -lag-in-frames 0 -b:v 300k -g 25 -keyint_min 25";
 
 static MAKING: Mutex<()> = Mutex::new(());
 

@@ -1,6 +1,6 @@
 //! Bitstreams: what is inside an access unit, and where one ends.
 //!
-//! H.264 (ITU-T H.264 | ISO/IEC 14496-10), H.265 (ITU-T H.265 | ISO/IEC 23008-2), AAC (ISO/IEC 14496-3) and Opus (RFC 6716): parameter sets, framings and
+//! H.264 (ITU-T H.264 | ISO/IEC 14496-10), H.265 (ITU-T H.265 | ISO/IEC 23008-2), AV1 (Alliance for Open Media), AAC (ISO/IEC 14496-3) and Opus (RFC 6716): parameter sets, framings and
 //! headers, from bytes in any chunking to the vocabulary of `media` and back. Everything here is sans-IO: a parser is
 //! handed bytes and the time of their arrival, and it never panics on them, never holds more than a stated bound and
 //! takes time linear in their number.
@@ -8,6 +8,7 @@
 //! Not here: samples and pictures (nothing is decoded), containers, packets.
 
 pub mod aac;
+pub mod av1;
 mod bits;
 mod error;
 pub mod h264;

@@ -28,7 +28,7 @@ impl GroupWriter for AnnexbWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 => true,
-            Codec::H265 | Codec::Aac | Codec::Opus | Codec::G711 => false,
+            Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus | Codec::G711 => false,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use codec::h264::promise_no_reordering;
-use codec::{h264, h265};
-use media::{CodecParameters, H264Parameters, H265Parameters, MuxError};
+use codec::{av1, h264, h265};
+use media::{Av1Parameters, CodecParameters, H264Parameters, H265Parameters, MuxError};
 
 use crate::packager::Tracks;
 
@@ -17,6 +17,11 @@ pub(crate) fn avc_configuration(parameters: &H264Parameters) -> Result<Bytes, Mu
 pub(crate) fn hevc_configuration(parameters: &H265Parameters) -> Result<Bytes, MuxError> {
     h265::DecoderConfigurationRecord::write(parameters)
         .map_err(|error| MuxError::Malformed(error.to_string()))
+}
+
+/// The `av1C` record.
+pub(crate) fn av1_configuration(parameters: &Av1Parameters) -> Bytes {
+    av1::CodecConfigurationRecord::write(parameters)
 }
 
 /// `tracks` with the SPS of a stream that shows its pictures in the order they are decoded.

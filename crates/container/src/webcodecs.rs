@@ -14,7 +14,7 @@ use media::{
 };
 
 use crate::packager::{GroupWriter, Tracks};
-use crate::parameters::{avc_configuration, hevc_configuration};
+use crate::parameters::{av1_configuration, avc_configuration, hevc_configuration};
 
 /// Writes configurations and messages of units.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) struct WebcodecsWriter {
 impl GroupWriter for WebcodecsWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
+            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
             Codec::G711 => false,
         }
     }
@@ -78,6 +78,7 @@ fn write_track(track: &Track, text: &mut String) -> Result<(), MuxError> {
     let (kind, description) = match &track.parameters {
         CodecParameters::H264(parameters) => ("video", Some(base64(&avc_configuration(parameters)?))),
         CodecParameters::H265(parameters) => ("video", Some(base64(&hevc_configuration(parameters)?))),
+        CodecParameters::Av1(parameters) => ("video", Some(base64(&av1_configuration(parameters)))),
         CodecParameters::Aac(parameters) => ("audio", Some(base64(parameters.config()))),
         // An OpusHead is needed for more than two channels only.
         CodecParameters::Opus(_) | CodecParameters::G711(_) => ("audio", None),

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::H265Parameters;
+use crate::{Av1Parameters, H265Parameters};
 
 /// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub enum Codec {
     H264,
     /// ITU-T H.265, ISO/IEC 23008-2.
     H265,
+    /// AV1, of the Alliance for Open Media.
+    Av1,
     /// AAC, ISO/IEC 14496-3.
     Aac,
     /// Opus, RFC 6716.
@@ -39,6 +41,7 @@ impl Codec {
         match self {
             Self::H264 => "H.264",
             Self::H265 => "H.265",
+            Self::Av1 => "AV1",
             Self::Aac => "AAC",
             Self::Opus => "Opus",
             Self::G711 => "G.711",
@@ -53,6 +56,8 @@ pub enum CodecParameters {
     H264(H264Parameters),
     /// H.265 video.
     H265(H265Parameters),
+    /// AV1 video.
+    Av1(Av1Parameters),
     /// AAC audio.
     Aac(AacParameters),
     /// Opus audio.
@@ -73,6 +78,9 @@ pub enum ParametersError {
     /// The video parameter set is no VPS NAL unit.
     #[error("not a video parameter set: {0}")]
     Vps(&'static str),
+    /// The sequence header is no such OBU.
+    #[error("not an AV1 sequence header: {0}")]
+    SequenceHeader(&'static str),
     /// Width or height is zero or beyond what level 6.2 can code.
     #[error("impossible picture size {width}x{height}")]
     Size {
@@ -95,7 +103,7 @@ impl CodecParameters {
     /// Picture or sound.
     pub const fn kind(&self) -> MediaKind {
         match self {
-            Self::H264(_) | Self::H265(_) => MediaKind::Video,
+            Self::H264(_) | Self::H265(_) | Self::Av1(_) => MediaKind::Video,
             Self::Aac(_) | Self::Opus(_) | Self::G711(_) => MediaKind::Audio,
         }
     }
@@ -105,13 +113,14 @@ impl CodecParameters {
         match self {
             Self::H264(_) => Codec::H264,
             Self::H265(_) => Codec::H265,
+            Self::Av1(_) => Codec::Av1,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
             Self::G711(_) => Codec::G711,
         }
     }
 
-    /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `hvc1.1.6.L93.90`,
+    /// The codec string of RFC 6381, as browsers want it: `avc1.42c01f`, `hvc1.1.6.L93.90`, `av01.0.05M.08`,
     /// `mp4a.40.2`, `opus`.
     pub fn rfc6381(&self) -> String {
         match self {
@@ -119,6 +128,7 @@ impl CodecParameters {
                 format!("avc1.{:02x}{:02x}{:02x}", p.profile_idc(), p.constraints(), p.level_idc())
             }
             Self::H265(p) => p.profile().rfc6381(),
+            Self::Av1(p) => p.profile().rfc6381(),
             Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
             Self::Opus(_) => "opus".to_owned(),
             // Not of RFC 6381, but of WebCodecs.
@@ -131,6 +141,7 @@ impl CodecParameters {
         match self {
             Self::H264(p) => Some((p.width, p.height)),
             Self::H265(p) => Some((p.width(), p.height())),
+            Self::Av1(p) => Some((p.width(), p.height())),
             Self::Aac(_) | Self::Opus(_) | Self::G711(_) => None,
         }
     }
@@ -138,7 +149,7 @@ impl CodecParameters {
     /// Samples per second of the decoded sound; `None` for video.
     pub const fn sample_rate(&self) -> Option<u32> {
         match self {
-            Self::H264(_) | Self::H265(_) => None,
+            Self::H264(_) | Self::H265(_) | Self::Av1(_) => None,
             Self::Aac(p) => Some(p.sample_rate),
             Self::Opus(_) => Some(48_000),
             Self::G711(p) => Some(p.sample_rate),
@@ -148,7 +159,7 @@ impl CodecParameters {
     /// Channels of the decoded sound; `None` for video.
     pub const fn channels(&self) -> Option<u8> {
         match self {
-            Self::H264(_) | Self::H265(_) => None,
+            Self::H264(_) | Self::H265(_) | Self::Av1(_) => None,
             Self::Aac(p) => Some(p.channels),
             Self::Opus(p) => Some(p.channels),
             Self::G711(p) => Some(p.channels),

@@ -3,6 +3,7 @@
 //! Nothing here does work: there is no parsing, no buffering, no clock and no socket. A type with an invariant
 //! checks it in its constructor and nowhere else.
 
+mod av1_parameters;
 mod chunk;
 mod codec_parameters;
 mod h265_parameters;
@@ -10,6 +11,7 @@ mod time;
 mod track;
 mod unit;
 
+pub use av1_parameters::{Av1Parameters, Av1Profile};
 pub use chunk::{Chunk, InitSegment, MuxError, Muxer};
 pub use codec_parameters::{
     AacParameters, Codec, CodecParameters, G711Law, G711Parameters, H264Parameters, MediaKind,

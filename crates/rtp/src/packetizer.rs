@@ -58,6 +58,10 @@ impl Packetizer {
         match &unit.track.parameters {
             CodecParameters::H264(parameters) => h264::packetize(unit, parameters, max, &mut emit),
             CodecParameters::H265(parameters) => h265::packetize(unit, parameters, max, &mut emit),
+            CodecParameters::Av1(_) => {
+                let problem = "it has no payload format here".to_owned();
+                Err(RtpError::Unit { format: "AV1", problem })
+            }
             CodecParameters::Aac(_) => aac::packetize(&unit.data, max, &mut emit),
             CodecParameters::G711(_) => {
                 g711::packetize(&unit.data, max, &mut emit);
@@ -102,6 +106,7 @@ impl Packetizer {
 pub fn clock_rate(track: &Track) -> Option<Timescale> {
     match &track.parameters {
         CodecParameters::H264(_) | CodecParameters::H265(_) => Some(Timescale::VIDEO_90K),
+        CodecParameters::Av1(_) => None,
         CodecParameters::Aac(parameters) => Timescale::new(parameters.sample_rate()),
         CodecParameters::Opus(_) => Some(Timescale::AUDIO_48K),
         CodecParameters::G711(parameters) => Timescale::new(parameters.sample_rate()),

@@ -272,6 +272,7 @@ pub fn carries(parameters: &CodecParameters) -> bool {
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => true,
+        CodecParameters::Av1(_) => false,
     }
 }
 
@@ -288,6 +289,7 @@ pub fn payload_type(track: &Track, index: u8) -> u8 {
         }
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => DYNAMIC + index.min(127 - DYNAMIC),
@@ -320,7 +322,7 @@ pub fn describe(name: &str, tracks: &[Arc<Track>]) -> String {
 /// What of a track stands in a description and nowhere else: two tracks with the same may follow each other in one session.
 pub fn fingerprint(track: &Track) -> String {
     let in_band = match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) => true,
+        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::Av1(_) => true,
         CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_) => false,
     };
     let parameters = format_parameters(&track.parameters).filter(|_| !in_band).unwrap_or_default();
@@ -331,6 +333,7 @@ fn mapping(parameters: &CodecParameters) -> String {
     match parameters {
         CodecParameters::H264(_) => "H264/90000".to_owned(),
         CodecParameters::H265(_) => "H265/90000".to_owned(),
+        CodecParameters::Av1(_) => "AV1/90000".to_owned(),
         CodecParameters::Aac(p) => format!("MPEG4-GENERIC/{}/{}", p.sample_rate(), p.channels()),
         // Always so, whatever is inside (RFC 7587 §7).
         CodecParameters::Opus(_) => "opus/48000/2".to_owned(),
@@ -372,7 +375,7 @@ fn format_parameters(parameters: &CodecParameters) -> Option<String> {
             let (vps, sps) = (STANDARD.encode(p.vps()), STANDARD.encode(p.sps()));
             Some(format!("sprop-vps={vps};sprop-sps={sps};sprop-pps={}", pps.join(",")))
         }
-        CodecParameters::G711(_) => None,
+        CodecParameters::Av1(_) | CodecParameters::G711(_) => None,
     }
 }
 

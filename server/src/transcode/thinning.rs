@@ -35,6 +35,7 @@ impl Thinning {
             // A decoder holds a picture back until as many more came, and there is a whole distance between them.
             CodecParameters::H264(p) => p.max_reorder() == Some(0) || p.profile_idc() == BASELINE,
             CodecParameters::H265(_)
+            | CodecParameters::Av1(_)
             | CodecParameters::Aac(_)
             | CodecParameters::Opus(_)
             | CodecParameters::G711(_) => false,

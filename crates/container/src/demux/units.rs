@@ -31,6 +31,11 @@ pub enum ConfiguredTrack<'a> {
         /// The HEVC decoder configuration record, for length-prefixed units; without it they are in the byte stream format.
         record: Option<&'a [u8]>,
     },
+    /// AV1.
+    Av1 {
+        /// The codec configuration record; without it the sequence header is in band.
+        record: Option<&'a [u8]>,
+    },
     /// AAC.
     Aac {
         /// AudioSpecificConfig.
@@ -67,13 +72,18 @@ impl UnitsDemuxer {
         let (mut video, mut audio) = (None, None);
         for track in tracks {
             let parameters = match *track {
-                ConfiguredTrack::H264 { record } | ConfiguredTrack::H265 { record } => {
-                    let h265 = matches!(track, ConfiguredTrack::H265 { .. });
-                    let units = match record {
-                        Some(record) if h265 => VideoUnits::h265_length_prefixed(record),
-                        Some(record) => VideoUnits::h264_length_prefixed(record),
-                        None if h265 => Ok(VideoUnits::h265_annexb()),
-                        None => Ok(VideoUnits::h264_annexb()),
+                ConfiguredTrack::H264 { record }
+                | ConfiguredTrack::H265 { record }
+                | ConfiguredTrack::Av1 { record } => {
+                    let units = match (track, record) {
+                        (ConfiguredTrack::Av1 { .. }, Some(record)) => VideoUnits::av1(record),
+                        (ConfiguredTrack::Av1 { .. }, None) => Ok(VideoUnits::av1_in_band()),
+                        (ConfiguredTrack::H265 { .. }, Some(record)) => {
+                            VideoUnits::h265_length_prefixed(record)
+                        }
+                        (ConfiguredTrack::H265 { .. }, None) => Ok(VideoUnits::h265_annexb()),
+                        (_, Some(record)) => VideoUnits::h264_length_prefixed(record),
+                        (_, None) => Ok(VideoUnits::h264_annexb()),
                     };
                     let units = units.map_err(unreadable)?;
                     if video.replace(units).is_some() {

@@ -1,4 +1,4 @@
-//! Access units of H.264 and H.265 out of a container, which knows where each starts and when it is shown.
+//! Access units of H.264, H.265 and AV1 out of a container, which knows where each starts and when it is shown.
 //!
 //! A thin layer over the codecs' builders: damage is counted rather than raised, and a loss is told by the next unit that
 //! does come out.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use codec::nal::Stamp;
-use codec::{CodecError, h264, h265};
+use codec::{CodecError, av1, h264, h265};
 use media::{AccessUnit, MediaTime, Timescale, Track, TrackId};
 
 use super::collector::Collector;
@@ -24,12 +24,14 @@ pub(super) struct VideoUnits {
 enum Builder {
     H264(h264::UnitBuilder),
     H265(h265::UnitBuilder),
+    Av1(av1::UnitBuilder),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Framing {
     Annexb,
     LengthPrefixed { length_size: usize },
+    TemporalUnits,
 }
 
 impl VideoUnits {
@@ -73,11 +75,31 @@ impl VideoUnits {
         Ok(Self { builder: Builder::H265(builder), framing, lost: 0 })
     }
 
+    /// AV1, temporal units, the sequence header in the record (`av1C`) or in band.
+    ///
+    /// # Errors
+    /// [`CodecError`] for a record or a sequence header that cannot be read.
+    pub(super) fn av1(record: &[u8]) -> Result<Self, CodecError> {
+        let parameters = av1::CodecConfigurationRecord::parse(record)?.parameters()?;
+        let mut video = Self::av1_in_band();
+        if let (Some(parameters), Builder::Av1(builder)) = (parameters, &mut video.builder) {
+            builder.set_parameters(&parameters)?;
+        }
+        Ok(video)
+    }
+
+    /// AV1, temporal units, the sequence header in band.
+    pub(super) const fn av1_in_band() -> Self {
+        let builder = av1::UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+        Self { builder: Builder::Av1(builder), framing: Framing::TemporalUnits, lost: 0 }
+    }
+
     /// The track, once its parameters are known.
     pub(super) fn track(&self) -> Option<&Arc<Track>> {
         match &self.builder {
             Builder::H264(builder) => builder.track(),
             Builder::H265(builder) => builder.track(),
+            Builder::Av1(builder) => builder.track(),
         }
     }
 
@@ -106,6 +128,9 @@ impl VideoUnits {
         let unit = match (&mut self.builder, self.framing) {
             (Builder::H264(builder), Framing::Annexb) => builder.annexb(bytes, stamp),
             (Builder::H265(builder), Framing::Annexb) => builder.annexb(bytes, stamp),
+            (Builder::Av1(builder), _) => builder.temporal_unit(bytes, stamp),
+            // No constructor makes these.
+            (Builder::H264(_) | Builder::H265(_), Framing::TemporalUnits) => Ok(None),
             (Builder::H264(builder), Framing::LengthPrefixed { length_size }) => {
                 builder.length_prefixed(bytes, length_size, stamp)
             }

@@ -5,7 +5,7 @@ use media::{AccessUnit, Codec, CodecParameters, MediaTime, MuxError, OpusParamet
 
 use super::amf0::Value;
 use crate::packager::Tracks;
-use crate::parameters::{avc_configuration, hevc_configuration};
+use crate::parameters::{av1_configuration, avc_configuration, hevc_configuration};
 
 /// What stands before a unit's payload.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,7 @@ pub(super) fn head(unit: &AccessUnit) -> Result<Head, MuxError> {
             let composition = composition(unit.pts.saturating_sub(unit.dts));
             Head::new(&[&[ENHANCED | frame | CODED], HEVC, &composition])
         }
+        CodecParameters::Av1(_) => Head::new(&[&[ENHANCED | frame | CODED], AV1]),
         CodecParameters::Aac(_) => Head::new(&[&[AAC_SOUND, CODED]]),
         CodecParameters::Opus(_) => Head::new(&[&[ENHANCED_SOUND | CODED], OPUS]),
         CodecParameters::G711(_) => return Err(no_place(Codec::G711)),
@@ -59,6 +60,11 @@ pub(super) fn sequence_header(track: &Track) -> Result<Vec<u8>, MuxError> {
             out.push(ENHANCED | KEY_FRAME | SEQUENCE_START);
             out.extend_from_slice(HEVC);
             out.put(hevc_configuration(parameters)?);
+        }
+        CodecParameters::Av1(parameters) => {
+            out.push(ENHANCED | KEY_FRAME | SEQUENCE_START);
+            out.extend_from_slice(AV1);
+            out.put(av1_configuration(parameters));
         }
         CodecParameters::Aac(parameters) => {
             out.extend([AAC_SOUND, SEQUENCE_START]);
@@ -103,6 +109,7 @@ fn codec_id(codec: Codec) -> f64 {
     match codec {
         Codec::H264 => 7.0,
         Codec::H265 => f64::from(u32::from_be_bytes(*HEVC)),
+        Codec::Av1 => f64::from(u32::from_be_bytes(*AV1)),
         Codec::Aac => 10.0,
         Codec::Opus => f64::from(u32::from_be_bytes(*OPUS)),
         Codec::G711 => 0.0,
@@ -139,6 +146,7 @@ const AVC: u8 = 7;
 /// A picture whose codec is named by four characters.
 const ENHANCED: u8 = 0x80;
 const HEVC: &[u8; 4] = b"hvc1";
+const AV1: &[u8; 4] = b"av01";
 /// AAC; rate, size and channels are always said to be 44 kHz, 16 bits and stereo, whatever they are (§E.4.2.1).
 const AAC_SOUND: u8 = 0xaf;
 const ENHANCED_SOUND: u8 = 0x90;

@@ -44,7 +44,7 @@ impl<F: TagFraming> TagWriter<F> {
 impl<F: TagFraming> GroupWriter for TagWriter<F> {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
+            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
             Codec::G711 => false,
         }
     }

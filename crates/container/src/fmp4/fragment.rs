@@ -30,7 +30,7 @@ pub(crate) struct FragmentWriter {
 impl GroupWriter for FragmentWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
+            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
             Codec::G711 => false,
         }
     }
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
 fn likely_duration(track: &Track) -> u32 {
     let hz = track.timescale.hz();
     let per_second = match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) => return hz / 30,
+        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::Av1(_) => return hz / 30,
         CodecParameters::Aac(parameters) => parameters.sample_rate(),
         CodecParameters::Opus(_) | CodecParameters::G711(_) => return hz / 50,
     };

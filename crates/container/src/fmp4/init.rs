@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes};
 use media::{CodecParameters, G711Law, InitSegment, MediaKind, MuxError, OpusParameters, Timescale, Track};
 
 use super::boxes::{write_box, write_full_box};
-use crate::parameters::{avc_configuration, hevc_configuration};
+use crate::parameters::{av1_configuration, avc_configuration, hevc_configuration};
 
 /// Movie fragments with 64-bit `tfdt` and offsets from the `moof`.
 const BRANDS: (&[u8; 4], u32, &[&[u8; 4]]) = (b"iso6", 0, &[b"iso6", b"mp41"]);
@@ -43,11 +43,12 @@ pub(super) fn init_segment<'a>(tracks: impl Iterator<Item = &'a Track>) -> Resul
     Ok(InitSegment { mime: mime(&tracks), bytes: bytes.into() })
 }
 
-/// What the sample entry has of the codec's own: the `avcC` or `hvcC` record, or the AudioSpecificConfig; empty for Opus.
+/// What the sample entry has of the codec's own: the `avcC`, `hvcC` or `av1C` record, or the AudioSpecificConfig; empty for Opus.
 pub(super) fn configuration(parameters: &CodecParameters) -> Result<Bytes, MuxError> {
     match parameters {
         CodecParameters::H264(parameters) => avc_configuration(parameters),
         CodecParameters::H265(parameters) => hevc_configuration(parameters),
+        CodecParameters::Av1(parameters) => Ok(av1_configuration(parameters)),
         CodecParameters::Aac(parameters) => Ok(parameters.config().clone()),
         CodecParameters::Opus(_) | CodecParameters::G711(_) => Ok(Bytes::new()),
     }
@@ -171,6 +172,7 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
     match track.parameters {
         CodecParameters::H264(_) => write_visual_entry(out, (b"avc1", b"avcC"), track),
         CodecParameters::H265(_) => write_visual_entry(out, (b"hvc1", b"hvcC"), track),
+        CodecParameters::Av1(_) => write_visual_entry(out, (b"av01", b"av1C"), track),
         CodecParameters::Aac(parameters) => {
             write_audio_entry(out, b"mp4a", parameters.channels(), parameters.sample_rate(), |out| {
                 write_esds(out, &track.configuration);

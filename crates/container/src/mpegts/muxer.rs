@@ -76,8 +76,8 @@ impl TransportStreamWriter {
                 self.put_sound(unit, 0xbd, &header[..length], clock, out);
                 Ok(())
             }
-            CodecParameters::G711(_) => {
-                Err(MuxError::UnsupportedCodec { format: "mpegts", codec: Codec::G711.name() })
+            parameters @ (CodecParameters::Av1(_) | CodecParameters::G711(_)) => {
+                Err(MuxError::UnsupportedCodec { format: "mpegts", codec: parameters.codec().name() })
             }
         }
     }
@@ -132,7 +132,7 @@ impl GroupWriter for TransportStreamWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
-            Codec::G711 => false,
+            Codec::Av1 | Codec::G711 => false,
         }
     }
 
@@ -145,7 +145,13 @@ impl GroupWriter for TransportStreamWriter {
             Some(CodecParameters::H265(parameters)) => {
                 parameters.sets().for_each(|set| write_start_code_before(set, &mut self.parameter_sets));
             }
-            Some(CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_)) | None => {}
+            Some(
+                CodecParameters::Av1(_)
+                | CodecParameters::Aac(_)
+                | CodecParameters::Opus(_)
+                | CodecParameters::G711(_),
+            )
+            | None => {}
         }
         self.tracks = tracks.clone();
         self.tables = Tables::new(tracks, self.version);

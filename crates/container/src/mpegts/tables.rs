@@ -46,7 +46,8 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
         CodecParameters::H264(_) => (0x1b, VIDEO_PID),
         CodecParameters::H265(_) => (0x24, VIDEO_PID),
         CodecParameters::Aac(_) => (0x0f, AUDIO_PID),
-        // Private data; of Opus named by descriptors, G.711 is not carried.
+        // Private data; of Opus named by descriptors, AV1 and G.711 are not carried.
+        CodecParameters::Av1(_) => (0x06, VIDEO_PID),
         CodecParameters::Opus(_) | CodecParameters::G711(_) => (0x06, AUDIO_PID),
     };
     body.put_u8(stream_type);
@@ -54,6 +55,7 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
     match &track.parameters {
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
         | CodecParameters::Aac(_)
         | CodecParameters::G711(_) => {
             body.put_u16(0xf000);

@@ -360,6 +360,7 @@ pub(crate) fn promising_no_reordering(track: &Arc<Track>) -> Option<Arc<Track>> 
             Some(Arc::new(Track { parameters, ..Track::clone(track) }))
         }
         CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => None,

@@ -144,13 +144,15 @@ impl Track {
             (1, ConfiguredTrack::H264 { record: description })
         } else if codec.starts_with("hvc1.") || codec.starts_with("hev1.") {
             (1, ConfiguredTrack::H265 { record: description })
+        } else if codec.starts_with("av01.") {
+            (1, ConfiguredTrack::Av1 { record: description })
         } else if codec.starts_with("mp4a.40.") {
             let config = description.ok_or_else(|| self.wrong("a description is needed"))?;
             (2, ConfiguredTrack::Aac { config })
         } else if codec == "opus" {
             (2, ConfiguredTrack::Opus { channels: self.channels.unwrap_or(2) })
         } else {
-            return Err(self.wrong("avc1, hvc1, mp4a.40 and opus can be published"));
+            return Err(self.wrong("avc1, hvc1, av01, mp4a.40 and opus can be published"));
         };
         if self.id == id { Ok(track) } else { Err(self.wrong("video is track 1 and sound track 2")) }
     }

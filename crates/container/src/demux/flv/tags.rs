@@ -69,6 +69,9 @@ impl TagUnits {
             (Ok((Named::FourCc(name), part)), TagKind::Video) if name.0 == *b"hvc1" => {
                 self.picture(part, time, VideoUnits::h265_length_prefixed, collector);
             }
+            (Ok((Named::FourCc(name), part)), TagKind::Video) if name.0 == *b"av01" => {
+                self.picture(part, time, VideoUnits::av1, collector);
+            }
             (Ok((Named::Number(AAC), part)), TagKind::Audio) => {
                 self.sound(part, time, aac_parameters, collector);
             }
@@ -232,7 +235,10 @@ fn samples(parameters: &CodecParameters, data: &[u8]) -> i64 {
     match parameters {
         CodecParameters::Aac(parameters) => i64::from(aac::samples_per_unit(parameters)),
         CodecParameters::Opus(_) => opus::packet_duration(data).map_or(0, MediaTime::ticks),
-        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::G711(_) => 0,
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::G711(_) => 0,
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Mp4Track {
 /// How the samples of a track become units.
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// Length-prefixed NAL units.
+    /// Length-prefixed NAL units, or temporal units.
     Video(Box<VideoUnits>),
     /// One unit a sample, as it is.
     Audio(Arc<Track>),
@@ -244,6 +244,12 @@ impl Payload {
                 entry.skip(VISUAL_ENTRY_LEN).map_err(broken)?;
                 let config = entry.require(b"hvcC", "no hvcC").map_err(broken)?;
                 let video = VideoUnits::h265_length_prefixed(config.rest());
+                video.map(|video| Self::Video(Box::new(video))).map_err(|error| format!("{kind}: {error}"))
+            }
+            b"av01" => {
+                entry.skip(VISUAL_ENTRY_LEN).map_err(broken)?;
+                let config = entry.require(b"av1C", "no av1C").map_err(broken)?;
+                let video = VideoUnits::av1(config.rest());
                 video.map(|video| Self::Video(Box::new(video))).map_err(|error| format!("{kind}: {error}"))
             }
             b"mp4a" => {
