@@ -15,7 +15,7 @@ pub const H265: &str = "-c:v libx265 -preset ultrafast -tune zerolatency -tag:v 
     -x265-params log-level=none:keyint=25:min-keyint=25:scenecut=0";
 /// AV1 of the same kind.
 pub const AV1: &str =
-    "-c:v libaom-av1 -usage realtime -cpu-used 9 -lag-in-frames 0 -b:v 300k -g 25 -keyint_min 25";
+    "-c:v libaom-av1 -usage realtime -cpu-used 8 -lag-in-frames 0 -b:v 300k -g 25 -keyint_min 25";
 
 static MAKING: Mutex<()> = Mutex::new(());
 

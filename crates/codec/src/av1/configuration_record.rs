@@ -16,11 +16,15 @@ pub struct CodecConfigurationRecord {
 }
 
 impl CodecConfigurationRecord {
-    /// Reads a record. What it says of profile and level is taken from the sequence header, if it has one.
+    /// Reads a record. What it says of profile and level is taken from the sequence header, if it has one. It may be empty: ffmpeg writes it so
+    /// where the movie box goes out before the first picture.
     ///
     /// # Errors
     /// [`CodecError`] if it ends early, has another version, or OBUs that cannot be read.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
+        if bytes.is_empty() {
+            return Ok(Self { sequence_header: None });
+        }
         let mut reader = RecordReader::new(WHAT, bytes);
         let version = reader.byte()?;
         if version != MARKER | VERSION {
