@@ -6,7 +6,7 @@ use firstlight_e2e::camera::{Camera, Film};
 use firstlight_e2e::clip::{self, AV1};
 use firstlight_e2e::{Server, Viewer, tool};
 
-fn publish<'s>(server: &'s Server, name: &str, film: Film) -> Camera {
+fn publish(server: &Server, name: &str, film: Film) -> Camera {
     let camera = Camera::upload(server.address(), &format!("/{name}/publish"), film);
     server.await_state(name, "live", Duration::from_secs(20));
     camera

@@ -42,7 +42,7 @@ impl UnitBuilder {
     /// # Errors
     /// [`CodecError`] if the sequence header cannot be read.
     pub fn set_parameters(&mut self, parameters: &Av1Parameters) -> Result<(), CodecError> {
-        self.sequence_header(parameters.sequence_header().clone())
+        self.sequence_header(parameters.sequence_header())
     }
 
     /// The track as of the newest sequence header, once it is known.
@@ -78,7 +78,7 @@ impl UnitBuilder {
                 ObuType::SequenceHeader => {
                     let mut sized = Vec::with_capacity(obu.bytes().len() + 2);
                     obu.write(&mut sized);
-                    self.sequence_header(sized.into())?;
+                    self.sequence_header(&sized.into())?;
                     has_header = true;
                 }
                 ObuType::FrameHeader | ObuType::Frame if first.is_none() => {
@@ -100,12 +100,12 @@ impl UnitBuilder {
         Ok(Gathered { frame: first, has_header })
     }
 
-    fn sequence_header(&mut self, bytes: Bytes) -> Result<(), CodecError> {
-        if self.sequence.as_ref().is_some_and(|known| known.parameters.sequence_header() == &bytes) {
+    fn sequence_header(&mut self, bytes: &Bytes) -> Result<(), CodecError> {
+        if self.sequence.as_ref().is_some_and(|known| known.parameters.sequence_header() == bytes) {
             return Ok(());
         }
-        let is_reduced = super::SequenceHeader::parse(&bytes)?.is_reduced;
-        let parameters = parameters(&bytes)?;
+        let is_reduced = super::SequenceHeader::parse(bytes)?.is_reduced;
+        let parameters = parameters(bytes)?;
         self.version += 1;
         self.units.renew(self.version, 0, || Some(CodecParameters::Av1(parameters.clone())));
         self.sequence = Some(Sequence { parameters, is_reduced });
