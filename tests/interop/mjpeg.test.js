@@ -45,7 +45,7 @@ test("a snapshot shows the time it was painted, in true colours", async () => {
     // The bar of colours under the pattern: grey, yellow, cyan, green, magenta, red, blue. Each by the mean of a patch: a single pixel of a
     // coarsely coded picture may be far off.
     const bars = [0, 1, 2, 3, 4, 5, 6].map((bar) => {
-      const patch = context.getImageData(((bar + 0.5) * 640) / 7 - 20, 306, 40, 8).data;
+      const patch = context.getImageData(((bar + 0.5) * 640) / 7 - 20, 316, 40, 8).data;
       return [0, 1, 2].map((part) => Math.round(patch.filter((_, at) => at % 4 === part).reduce((sum, value) => sum + value, 0) / (40 * 8)));
     });
     return { painted: readClock(canvas, picture.width, picture.height), now: Date.now(), bars };
