@@ -75,6 +75,8 @@ impl UnitBuilder {
             let obu = obu?;
             match obu.kind() {
                 ObuType::TemporalDelimiter | ObuType::Padding | ObuType::TileList => continue,
+                // Behind a frame it says nothing of that frame, and has no place there (§7.5).
+                ObuType::SequenceHeader if first.is_some() => continue,
                 ObuType::SequenceHeader => {
                     let mut sized = Vec::with_capacity(obu.bytes().len() + 2);
                     obu.write(&mut sized);
@@ -180,7 +182,9 @@ mod tests {
     #[test]
     fn what_has_no_frame_is_no_unit_and_damage_is_an_error() {
         let mut builder = UnitBuilder::new(TrackId::VIDEO, Timescale::VIDEO_90K);
+        assert!(unit(&mut builder, &[KEY, HEADER]).is_none());
         assert!(unit(&mut builder, &[HEADER]).is_none());
+        assert_eq!(unit(&mut builder, &[INTER, HEADER]).unwrap().data, INTER);
         let at = MediaTime::zero(Timescale::VIDEO_90K);
         let stamp = Stamp { dts: at, pts: at, lost_before: 0, captured: None, arrival: Instant::now() };
         assert!(builder.temporal_unit(&[0x32, 9, 0], stamp).is_err());
