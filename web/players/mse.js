@@ -40,6 +40,8 @@ export class MseConnection {
   #over = false;
   #least = LEAST_SILENT;
   #target = LEAST_SILENT;
+  /** Smoothed seconds behind the edge. */
+  #usual = LEAST_SILENT;
   #timer;
   #bytes = 0;
   #quality = { total: 0, dropped: 0 };
@@ -76,6 +78,7 @@ export class MseConnection {
 
   jumpToLive() {
     const ahead = this.surface.buffered;
+    this.#usual = this.#target;
     if (ahead.length) this.surface.currentTime = Math.max(ahead.start(ahead.length - 1), this.#edge - this.#target);
     this.#play();
   }
@@ -213,14 +216,16 @@ export class MseConnection {
     this.#target = Math.max(this.#least, this.#target - SHRINK);
     if (behind > this.#target + JUMP || video.currentTime < video.buffered.start(last) - 0.05) return this.jumpToLive();
     if (video.paused) this.#play();
-    const excess = behind - this.#target;
-    this.#catching = excess > (this.#catching ? 0.02 : 0.1);
+    this.#usual += (behind - this.#usual) / 5; // the depth swings by what one append brings
+    const excess = this.#usual - this.#target;
+    this.#catching = excess > (this.#catching ? 0.01 : 0.05);
     const rate = this.#catching ? 1 + Math.min(0.1, 0.02 + excess / 3) : 1;
     if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;
   }
 
+  /** A wait that our own jump causes says nothing about how deep the buffer must be. */
   #starved() {
-    if (this.#settled) this.#target = Math.min(TARGET_MOST, Math.max(this.#target * 1.25, this.#behind + 0.1));
+    if (this.#settled && !this.surface.seeking) this.#target = Math.min(TARGET_MOST, Math.max(this.#target * 1.25, this.#behind + 0.1));
   }
 
   #settle() {
