@@ -62,9 +62,10 @@ struct Arguments {
     listen: Vec<ListenAddress>,
 
     /// Listen on every interface, so that other machines of the network can watch: those that have the address it prints, which
-    /// holds a token, unless the configuration says who may do what
-    #[arg(long, conflicts_with = "listen")]
-    lan: bool,
+    /// holds a token, unless the configuration says who may do what. With --lan=PORT at another port than the configuration's
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, conflicts_with = "listen")]
+    #[allow(clippy::option_option)] // whether it is there, and whether with a port
+    lan: Option<Option<u16>>,
 
     /// Where streams made by the API are kept, instead of beside the configuration
     #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_STREAMS_FILE")]
@@ -132,6 +133,13 @@ fn check(file: &Path) -> Result<(), StartError> {
     let plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
     plan.refuse_exposure()?;
     say(format_args!("{} is good: {} stream(s)", file.display(), plan.streams.len()));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    for needed in &plan.files {
+        let path = needed.path(folder);
+        if let Err(error) = std::fs::File::open(&path) {
+            warn_of(format_args!("{}: {}: {error}", needed.place, path.display()));
+        }
+    }
     for stream in &plan.streams {
         let source = stream.source.as_ref().map_or_else(|| "waits for a publisher".to_owned(), |s| s.label());
         say(format_args!("  {}: {source}", stream.name));
@@ -149,8 +157,8 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     };
     let mut plan = plan::plan(&text, ENDPOINTS).map_err(StartError::Config)?;
     let mut token = None;
-    if arguments.lan {
-        plan.http.listen = vec![everywhere(&plan)];
+    if let Some(port) = arguments.lan {
+        plan.http.listen = vec![everywhere(&plan, port)];
         if !plan.auth.may_be_reached() {
             let made = auth::random_token();
             plan.auth.admit("lan", &made, Rights::everywhere(&[Right::View, Right::Publish]));
@@ -269,15 +277,21 @@ fn read(path: &Path) -> Result<Text, StartError> {
     Ok(Text { origin: path.display().to_string(), toml })
 }
 
-/// The configured port, on every interface.
-fn everywhere(plan: &Plan) -> ListenAddress {
-    let port = plan.http.listen.iter().flat_map(|l| &l.0).map(SocketAddr::port).next().unwrap_or(8080);
+/// This port, or the configured one, on every interface.
+fn everywhere(plan: &Plan, port: Option<u16>) -> ListenAddress {
+    let configured = || plan.http.listen.iter().flat_map(|l| &l.0).map(SocketAddr::port).next();
+    let port = port.or_else(configured).unwrap_or(8080);
     ListenAddress(vec![(std::net::Ipv6Addr::UNSPECIFIED, port).into()])
 }
 
 /// One line on standard output. If nobody reads it (`firstlight | head -1`) it is lost, and the server goes on.
 fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// One line on standard error that changes nothing.
+fn warn_of(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "warning: {line}");
 }
 
 #[cfg(test)]
@@ -305,6 +319,18 @@ mod tests {
                 .to_string()
                 .contains("no source begins with \"rstp\"")
         );
+    }
+
+    #[test]
+    fn a_port_goes_with_lan_and_what_follows_it_is_a_source() {
+        let parse = |arguments: &[&str]| {
+            let arguments = Arguments::try_parse_from([&["firstlight"], arguments].concat()).unwrap();
+            (arguments.lan, arguments.sources)
+        };
+        assert_eq!(parse(&["--lan=9000"]), (Some(Some(9_000)), vec![]));
+        assert_eq!(parse(&["--lan", "clip.mp4"]), (Some(None), vec!["clip.mp4".to_owned()]));
+        assert_eq!(parse(&["clip.mp4"]), (None, vec!["clip.mp4".to_owned()]));
+        assert!(Arguments::try_parse_from(["firstlight", "--lan=9000", "--listen", ":80"]).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -269,6 +270,11 @@ pub trait Source: Send + Sync {
 
     /// The stream it is made from, if it is made from one.
     fn origin(&self) -> Option<&StreamName> {
+        None
+    }
+
+    /// The file that it plays, if it plays one.
+    fn file(&self) -> Option<&Path> {
         None
     }
 

@@ -112,6 +112,25 @@ fn a_wrong_configuration_is_refused_with_file_line_and_key() {
     }
     std::fs::write(&path, format!("[streams.front]\nsource = {SMALL}\n")).unwrap();
     assert!(Server::refused(&["check", shown]).status.success());
+    // Two things wrong with one stream are both said.
+    let twice = "[streams.front]\nsource = \"rtps://camera\"\nlinger = \"soon\"\nsorce = 1\n";
+    std::fs::write(&path, twice).unwrap();
+    let said = String::from_utf8(Server::refused(&["check", shown]).stderr).unwrap();
+    assert!([2, 3, 4].iter().all(|line| said.contains(&format!("{shown}:{line}: "))), "{said}");
+    // What is not there may come yet.
+    let missing = "[streams.front]\nsource = \"file:/nowhere/clip.ts\"\n\n[tls]\ncertificate = \"nowhere.pem\"\nkey = \"/dev/null\"\n";
+    std::fs::write(&path, missing).unwrap();
+    let output = Server::refused(&["check", shown]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let pem = path.with_file_name("nowhere.pem");
+    for (line, key, file) in
+        [(2, "streams.front.source", "/nowhere/clip.ts"), (4, "tls", pem.to_str().unwrap())]
+    {
+        let warning = format!("warning: {shown}:{line}: {key}: {file}: No such file");
+        assert!(said.contains(&warning), "{warning}: {said}");
+    }
+    assert_eq!(said.lines().count(), 2, "{said}");
     std::fs::remove_file(&path).unwrap();
     let output = Server::refused(&["--config", shown]);
     assert!(String::from_utf8_lossy(&output.stderr).contains(shown));

@@ -4,6 +4,7 @@
 pub mod byte_stream;
 pub mod file;
 pub mod limits;
+pub mod needed;
 pub mod origins;
 pub mod plan;
 pub mod push;

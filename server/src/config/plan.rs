@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
+use super::needed::NeededFile;
 use super::origins::wrong_origins;
 use super::push::pushes;
 use super::reserved;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub serve: Vec<Serve>,
     /// Where endpoints listen besides HTTP.
     pub listen: Vec<Listen>,
+    /// The files that are needed when it runs.
+    pub files: Vec<NeededFile>,
 }
 
 /// `[http]`.
@@ -82,6 +85,8 @@ pub struct StreamPlan {
     pub filler: Option<Arc<dyn Source>>,
     /// Where it is sent to.
     pub pushes: Vec<Destination>,
+    /// The files that its source and its filler play.
+    pub files: Vec<NeededFile>,
 }
 
 impl StreamPlan {
@@ -161,6 +166,7 @@ impl Default for Http {
 /// All that is wrong with it.
 pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<ConfigError>> {
     let mut errors = Vec::new();
+    let mut files = Vec::new();
     let mut http = Http::default();
     let mut certificate = CertificatePlan::default();
     let mut limits = Limits::default();
@@ -178,7 +184,13 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         match key.as_str() {
             "http" => keep(section.parse(), &mut errors, |parsed| http = parsed),
             "limits" => keep(Limits::parse(section), &mut errors, |parsed| limits = parsed),
-            "tls" => keep(CertificatePlan::parse(section), &mut errors, |parsed| certificate = parsed),
+            "tls" => {
+                let place = section.clone();
+                keep(CertificatePlan::parse(section), &mut errors, |parsed| {
+                    files.extend(NeededFile::all(&place, parsed.files(), true));
+                    certificate = parsed;
+                });
+            }
             "budget" => keep(Budget::parse(section), &mut errors, |parsed| budget = parsed),
             "api" => keep(section.parse(), &mut errors, |parsed| api = parsed),
             "streams" => keep(section.into_entries(), &mut errors, |entries| streams = entries),
@@ -234,6 +246,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         origins: OriginPolicy::new(http.allow_origins),
         proxies: Proxies::new(http.trusted_proxies.into_iter().map(|written| written.0).collect()),
     };
+    files.extend(planned.iter().flat_map(|stream| stream.files.clone()));
     Ok(Plan {
         http,
         certificate,
@@ -245,6 +258,7 @@ pub fn plan(text: &Text, endpoints: &[&dyn Endpoint]) -> Result<Plan, Vec<Config
         sections: written,
         serve,
         listen,
+        files,
     })
 }
 
@@ -274,7 +288,12 @@ fn judge(
 ) -> Vec<StreamPlan> {
     let mut planned = Vec::new();
     for (name, section) in streams {
-        keep(stream(&name, section, endpoints), errors, |stream| planned.push(stream));
+        let before = errors.len();
+        match stream(&name, section, endpoints, errors) {
+            Ok(stream) if errors.len() == before => planned.push(stream),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
     }
     planned
 }
@@ -299,7 +318,13 @@ fn known<'e>(endpoints: &[&'e dyn Endpoint]) -> Vec<&'e str> {
     names
 }
 
-fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<StreamPlan, ConfigError> {
+/// One stream. What is wrong with one of its keys is added to `errors`, and the others are judged all the same.
+fn stream(
+    name: &str,
+    section: Section<'_>,
+    endpoints: &[&dyn Endpoint],
+    errors: &mut Vec<ConfigError>,
+) -> Result<StreamPlan, ConfigError> {
     let stream_name = StreamName::new(name).map_err(|e| section.error(e.to_string()))?;
     if let Some(conflict) = reserved::name_conflict(&stream_name) {
         return Err(section.error(conflict));
@@ -313,35 +338,57 @@ fn stream(name: &str, section: Section<'_>, endpoints: &[&dyn Endpoint]) -> Resu
         second_publisher: SecondPublisher::default(),
         filler: None,
         pushes: Vec::new(),
+        files: Vec::new(),
     };
     // Keys of a stream that is published to, in the order of the text.
     let mut published: Vec<Section<'_>> = Vec::new();
+    let mut has_source = false;
     for (key, value) in section.into_entries()? {
         match key.as_str() {
-            "source" => plan.source = Some(source(value, endpoints)?.into()),
-            "linger" => plan.demand.linger = value.parse::<Span>()?.0.min(MAX_LINGER),
-            "on_demand" => plan.demand.on_demand = value.parse()?,
-            "on_second_publisher" => {
-                published.push(value.clone());
-                plan.second_publisher = value.parse()?;
-            }
-            "filler" => {
-                published.push(value.clone());
-                plan.filler = Some(source(value, endpoints)?.into());
-            }
-            "push" => plan.pushes = pushes(value, endpoints)?,
+            "on_second_publisher" | "filler" => published.push(value.clone()),
+            "source" => has_source = true,
+            _ => {}
+        }
+        keep(plan.take(&key, value, endpoints), errors, |()| {});
+    }
+    match published.first() {
+        Some(key) if has_source => Err(key.error("nobody can publish to a stream with a source of its own")),
+        _ => Ok(plan),
+    }
+}
+
+impl StreamPlan {
+    fn take(
+        &mut self,
+        key: &str,
+        value: Section<'_>,
+        endpoints: &[&dyn Endpoint],
+    ) -> Result<(), ConfigError> {
+        match key {
+            "source" => self.source = Some(self.playing(value, endpoints)?),
+            "linger" => self.demand.linger = value.parse::<Span>()?.0.min(MAX_LINGER),
+            "on_demand" => self.demand.on_demand = value.parse()?,
+            "on_second_publisher" => self.second_publisher = value.parse()?,
+            "filler" => self.filler = Some(self.playing(value, endpoints)?),
+            "push" => self.pushes = pushes(value, endpoints)?,
             _ => {
                 return Err(value.error(
                     "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher; and push",
                 ));
             }
         }
+        Ok(())
     }
-    match published.first() {
-        Some(key) if plan.source.is_some() => {
-            Err(key.error("nobody can publish to a stream with a source of its own"))
-        }
-        _ => Ok(plan),
+
+    fn playing(
+        &mut self,
+        value: Section<'_>,
+        endpoints: &[&dyn Endpoint],
+    ) -> Result<Arc<dyn Source>, ConfigError> {
+        let place = value.clone();
+        let source = source(value, endpoints)?;
+        self.files.extend(NeededFile::all(&place, source.file(), false));
+        Ok(source.into())
     }
 }
 

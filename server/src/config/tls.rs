@@ -107,6 +107,15 @@ impl CertificatePlan {
         }
     }
 
+    /// The files that must be there before it runs.
+    pub fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Files { certificate, key } => vec![certificate, key],
+            Self::SelfSigned { .. } => Vec::new(),
+            Self::Acme(acme) => acme.directory_ca.iter().map(PathBuf::as_path).collect(),
+        }
+    }
+
     /// Relative paths are meant from the configuration's folder.
     #[must_use]
     pub fn within(mut self, folder: &Path) -> Self {

@@ -5,7 +5,7 @@
 
 mod reader;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use container::demux::InputFormat;
@@ -88,6 +88,10 @@ impl Endpoint for File {
 impl Source for FileSource {
     fn label(&self) -> String {
         format!("file:{}", self.path.display())
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>> {
