@@ -203,7 +203,7 @@ fn a_push_that_cannot_be_is_refused_without_its_secrets() {
     for (push, why) in [
         ("\"rtmp://host\"", "APP/KEY"),
         ("\"gopher://host/a/hidden\"", "nothing is pushed to"),
-        ("\"rtmp://anna:hidden@host/a/b\"", "no place"),
+        ("\"rtmp://anna:hidden@host/a/b?user=anna\"", "said twice"),
         ("{ url = \"rtmp://host/a/hidden\", ca = \"x.pem\" }", "TLS"),
         ("{ url = \"rtmp://host/a/hidden\", often = true }", "often"),
         ("[\"hidden\"]", "expected an address"),

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rtmp::{Client, ClientEvent, Purpose, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -45,13 +46,23 @@ impl Remote {
     pub(super) fn new(place: Place, trust: &Trust) -> Result<Self, String> {
         let tls = place.scheme == "rtmps";
         let dialer = Dialer::new(tls, trust)?;
-        if place.credentials.is_some() {
-            return Err(
-                "RTMP has no place for user:password@; write what the server takes, as ?user=…&pass=…"
-                    .to_owned(),
-            );
-        }
-        let (path, query) = place.path.split_once('?').unwrap_or((&place.path, ""));
+        let (path, written) = place.path.split_once('?').unwrap_or((&place.path, ""));
+        let says_user = written.split('&').any(|pair| pair.starts_with("user=") || pair.starts_with("pass="));
+        let query = &match &place.credentials {
+            None => written.to_owned(),
+            Some(_) if says_user => {
+                return Err(
+                    "user and password are said twice: before the host, and behind the question mark"
+                        .to_owned(),
+                );
+            }
+            // RTMP itself has no place for them; this is where servers look for them.
+            Some((user, password)) => {
+                let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+                let said = format!("user={}&pass={}", encode(user), encode(password));
+                if written.is_empty() { said } else { format!("{written}&{said}") }
+            }
+        };
         let path = path.trim_start_matches('/');
         if path.is_empty() {
             return Err(format!("expected {}://HOST/APP/KEY", place.scheme));
@@ -65,9 +76,12 @@ impl Remote {
             "" => (with_query(app), String::new(), format!("{base}/{app}")),
             key => (app.to_owned(), with_query(key), format!("{base}/{app}/…")),
         };
+        let password = place.credentials.as_ref().map(|(_, password)| &password[..]);
+        let values = query.split('&').filter_map(|pair| pair.split_once('='));
         let secrets: Vec<String> = [&key[..], key.split('?').next().unwrap_or_default(), query]
             .into_iter()
-            .chain(query.split('&').filter_map(|pair| pair.split_once('=').map(|(_, value)| value)))
+            .chain(password)
+            .chain(values.filter(|(name, _)| *name != "user").map(|(_, value)| value))
             .filter(|secret| !secret.is_empty())
             .map(str::to_owned)
             .collect();
@@ -183,7 +197,11 @@ mod tests {
         assert_eq!((&short.target.app[..], &short.target.key[..]), ("guest?token=t", ""));
         assert_eq!(short.label, "rtmps://[::1]:1936/guest");
         assert_eq!(remote("rtmps://host/a/b").unwrap().port, 443);
-        for (wrong, why) in [("rtmp://host", "APP/KEY"), ("rtmp://anna:secret@host/a/b", "no place")] {
+        let named = remote("rtmp://anna:s%40cret@host/a/key?x=9").unwrap();
+        assert_eq!(named.target.key, "key?x=9&user=anna&pass=s%40cret");
+        assert_eq!((&named.target.url[..], &named.label[..]), ("rtmp://host/a", "rtmp://host/a/…"));
+        assert_eq!(named.failed(&"anna may not, by s@cret or s%40cret"), "anna may not, by … or …");
+        for (wrong, why) in [("rtmp://host", "APP/KEY"), ("rtmp://anna:secret@host/a/b?user=x", "twice")] {
             let words = remote(wrong).unwrap_err();
             assert!(words.contains(why) && !words.contains("secret"), "{words}");
         }
