@@ -1,11 +1,13 @@
 //! Any bytes of a connection through the reader, and what comes of it through both sides' machines.
 //!
-//! Read in one piece or in many, it is the same. Whatever a driver would grant is granted.
+//! Read in one piece or in many, it is the same, in HTTP too. Whatever a driver would grant is granted.
 #![no_main]
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use rtsp::{Client, Credentials, Item, Method, Reader, Server, Step, Transport, TransportSpec};
+use rtsp::{
+    Client, Credentials, Item, Method, Reader, Server, Step, Transport, TransportSpec, TunnelDecoder, TunnelHead,
+};
 
 fn read(bytes: &[u8], piece: usize) -> Vec<Item> {
     let (mut reader, mut items) = (Reader::default(), Vec::new());
@@ -22,7 +24,21 @@ fn read(bytes: &[u8], piece: usize) -> Vec<Item> {
     items
 }
 
+/// A half of a tunnel: its head, and requests behind it.
+fn unwrap(bytes: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let head = TunnelHead::read(bytes).ok()??;
+    assert_eq!(TunnelHead::read(&bytes[..head.length - 1]), Ok(None));
+    let (mut decoder, mut out) = (TunnelDecoder::default(), Vec::new());
+    for piece in bytes[head.length..].chunks(piece) {
+        decoder.push(piece, &mut out).ok()?;
+    }
+    Some(out)
+}
+
 fuzz_target!(|bytes: &[u8]| {
+    if TunnelHead::is_begun(bytes) == Some(true) {
+        assert_eq!(unwrap(bytes, bytes.len()), unwrap(bytes, 3));
+    }
     let items = read(bytes, bytes.len().max(1));
     assert_eq!(items, read(bytes, 7));
     let mut server = Server::new("s".to_owned()).with_groups(true);

@@ -9,6 +9,7 @@ pub mod byte_stream;
 pub mod camera;
 pub mod clip;
 pub mod http;
+pub mod odd_camera;
 pub mod parts;
 pub mod player;
 pub mod program;

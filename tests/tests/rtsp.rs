@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::fs;
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, Running, address, play, publish, url};
@@ -18,9 +19,9 @@ fn waiting() -> Server {
 }
 
 #[test]
-fn ffmpeg_plays_over_tcp_and_udp_and_complains_of_nothing() {
+fn ffmpeg_plays_over_tcp_and_udp_and_in_http_and_complains_of_nothing() {
     let server = watched();
-    for transport in ["tcp", "udp"] {
+    for transport in ["tcp", "udp", "http"] {
         let (errors, pictures, sounds) = play(&url(&server, "front"), transport, 30);
         assert_eq!(errors, "", "{transport}");
         assert!(pictures == 30 && sounds > 30, "{transport}: {pictures} pictures, {sounds} sounds");
@@ -51,10 +52,10 @@ fn ffprobe_knows_what_is_sent() {
 }
 
 #[test]
-fn gstreamer_plays_over_tcp_and_udp() {
+fn gstreamer_plays_over_tcp_and_udp_and_in_http() {
     let server = watched();
-    for protocol in ["tcp", "udp"] {
-        let location = format!("location={}", url(&server, "front"));
+    for (scheme, protocol) in [("rtsp", "tcp"), ("rtsp", "udp"), ("rtsph", "tcp+http")] {
+        let location = format!("location={scheme}://{}/front", address(&server));
         let protocols = format!("protocols={protocol}");
         let arguments = [
             "rtspsrc",
@@ -72,6 +73,124 @@ fn gstreamer_plays_over_tcp_and_udp() {
         ];
         let (said, errors) = tool::run("timeout", &[&["30", "gst-launch-1.0"], &arguments[..]].concat(), b"");
         assert!(said.contains("Got EOS from element"), "{protocol}: {said}{errors}");
+    }
+}
+
+#[test]
+fn a_tunnel_is_two_connections_with_one_cookie_and_nothing_else_is() {
+    let server = watched();
+    let url = url(&server, "front");
+    let half = |method: &str, cookie: &str, body: &str| {
+        let mut client = Client::connect(&server);
+        client
+            .send(format!("{method} /front HTTP/1.0\r\nx-sessioncookie: {cookie}\r\n\r\n{body}").as_bytes());
+        client
+    };
+    let encoded = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+    let options = |number: u32| encoded(&format!("OPTIONS {url} RTSP/1.0\r\nCSeq: {number}\r\n\r\n"));
+    let mut answers = half("GET", "one", "");
+    assert_eq!(answers.answer().status, 200);
+    // Another tunnel by the same name there is not, and requests for one that there is not go nowhere.
+    assert_eq!(half("GET", "one", "").answer().status, 400);
+    assert!(half("POST", "two", &options(1)).is_closed());
+    // In pieces, and on one connection after another.
+    let first = options(1);
+    let mut requests = half("POST", "one", &first[..11]);
+    requests.send(&first.as_bytes()[11..]);
+    assert_eq!(answers.answer().headers["cseq"], "1");
+    drop(requests);
+    let mut requests = half("POST", "one", &options(2));
+    assert_eq!(answers.answer().headers["cseq"], "2");
+    // Packets go with the connection.
+    let udp = format!(
+        "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP;unicast;client_port=5000-5001\r\n\r\n"
+    );
+    requests.send(encoded(&udp).as_bytes());
+    assert_eq!(answers.answer().status, 461);
+    requests.send(b"!!!!");
+    assert!(answers.is_closed());
+    eventually("every half is forgotten", || (server.tasks("rtsp-connection") == 0).then_some(()));
+}
+
+#[test]
+fn players_over_udp_are_sent_to_together() {
+    let server = watched();
+    let url = url(&server, "front");
+    let mut players: Vec<_> = (0..3).map(|_| UdpPlayer::set_up(&server, &url)).collect();
+    for player in &mut players {
+        let answer = player.client.ask("PLAY", &url, &[&player.session], "");
+        assert!(answer.headers["rtp-info"].contains(&format!(";seq={};", player.sequence())), "{answer:?}");
+    }
+    eventually("one task sends to them", || (server.tasks("rtsp-cast") == 1).then_some(()));
+    // Each has every packet, from its first one on.
+    for player in &mut players {
+        let first = player.sequence();
+        for step in 1..60 {
+            assert_eq!(player.next(), first.wrapping_add(step), "packet {step}");
+        }
+    }
+    // One that pauses is sent nothing; then it goes on, and the others have gone on all the time.
+    let session = players[0].session.clone();
+    assert_eq!(players[0].client.ask("PAUSE", &url, &[&session], "").status, 200);
+    while players[0].try_next(Duration::from_millis(300)).is_some() {}
+    let [paused, other, ..] = &mut players[..] else { unreachable!() };
+    for _ in 0..20 {
+        other.next();
+    }
+    assert_eq!(paused.try_next(Duration::from_millis(1)), None);
+    let answer = paused.client.ask("PLAY", &url, &[&session], "");
+    assert!(answer.headers["rtp-info"].contains(&format!(";seq={};", paused.next())), "{answer:?}");
+    paused.next();
+    drop(players);
+    eventually("nothing is left", || (server.tasks("rtsp-cast") == 0).then_some(()));
+    server.await_state("front", "idle", Duration::from_secs(20));
+}
+
+/// Somebody who watches the picture over UDP.
+struct UdpPlayer {
+    client: Client,
+    session: String,
+    packets: UdpSocket,
+    _reports: UdpSocket,
+    first: Option<u16>,
+}
+
+impl UdpPlayer {
+    fn set_up(server: &Server, url: &str) -> Self {
+        let mut client = Client::connect(server);
+        let bind = |port| UdpSocket::bind(("127.0.0.1", port));
+        let (packets, reports, port) = eventually("two ports are free", || {
+            let port = bind(0).ok()?.local_addr().ok()?.port() & !1;
+            Some((bind(port).ok()?, bind(port + 1).ok()?, port))
+        });
+        packets.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let transport = format!("Transport: RTP/AVP;unicast;client_port={port}-{}", port + 1);
+        let set_up = client.ask("SETUP", &format!("{url}/trackID=0"), &[&transport], "");
+        assert_eq!(set_up.status, 200, "{}", set_up.body);
+        let session = format!("Session: {}", set_up.headers["session"]);
+        Self { client, session, packets, _reports: reports, first: None }
+    }
+
+    /// The number of the next packet.
+    fn next(&mut self) -> u16 {
+        self.try_next(Duration::from_secs(20)).expect("a packet comes")
+    }
+
+    /// The same within a time; none if none comes.
+    fn try_next(&mut self, limit: Duration) -> Option<u16> {
+        self.packets.set_read_timeout(Some(limit)).unwrap();
+        let mut packet = [0; 2_048];
+        let length = self.packets.recv(&mut packet).ok()?;
+        assert!(length > 12);
+        Some(u16::from_be_bytes([packet[2], packet[3]]))
+    }
+
+    /// The number of the first packet.
+    fn sequence(&mut self) -> u16 {
+        if self.first.is_none() {
+            self.first = Some(self.next());
+        }
+        self.first.unwrap()
     }
 }
 

@@ -71,7 +71,8 @@ impl SessionDescription {
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim_end();
             let Some((kind, value)) = line.split_once('=') else {
-                if line.is_empty() {
+                // Of some cameras a line is broken in two, or something stands behind the last.
+                if number > 1 || line.is_empty() {
                     continue;
                 }
                 return Err(wrong(number, "not of the form x=…"));

@@ -275,7 +275,7 @@ fn what_is_not_taken_is_said() {
 #[test]
 fn a_line_that_is_none_is_named() {
     let error = |text: &str| SessionDescription::parse(text).unwrap_err();
-    assert_eq!(error("v=0\r\nhello\r\n").to_string(), "session description, line 2: not of the form x=…");
+    assert_eq!(error("hello\r\nv=0\r\n").to_string(), "session description, line 1: not of the form x=…");
     assert!(matches!(error("s=x"), RtpError::Sdp { line: 1, .. }));
     assert!(matches!(
         error(&format!("v=0\n{}", "m=a 0 RTP/AVP 0\n".repeat(17))),

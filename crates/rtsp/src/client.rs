@@ -66,8 +66,10 @@ impl Client {
         if let Some(value) = response.headers.get("Session") {
             let mut parts = value.split(';').map(str::trim);
             self.session = parts.next().map(str::to_owned);
-            let timeout = parts.find_map(|part| part.strip_prefix("timeout=")?.parse().ok());
-            self.timeout = Duration::from_secs(timeout.unwrap_or(60u64).clamp(5, 3_600));
+            // Some say it with the first answer alone.
+            if let Some(timeout) = parts.find_map(|part| part.strip_prefix("timeout=")?.parse::<u64>().ok()) {
+                self.timeout = Duration::from_secs(timeout.clamp(5, 3_600));
+            }
         }
         Ok(false)
     }
@@ -105,5 +107,7 @@ mod tests {
         assert_eq!(client.answered(Method::Setup, &response), Ok(false));
         assert_eq!(client.timeout(), Duration::from_secs(15));
         assert_eq!(client.request(Method::Play, "x").headers.get("Session"), Some("abc"));
+        assert_eq!(client.answered(Method::Play, &Response::new(200).with("Session", "abc")), Ok(false));
+        assert_eq!(client.timeout(), Duration::from_secs(15));
     }
 }

@@ -3,6 +3,7 @@
 //! - [`Reader`]: bytes of a connection into messages and interleaved packets. [`Request`], [`Response`]: both ways.
 //! - [`Server`]: what a request may be at this point of a session, and what the driver has to do about it.
 //! - [`Client`]: requests in the order a server wants them, with credentials ([`Credentials`]).
+//! - [`TunnelHead`], [`TunnelDecoder`]: RTSP in HTTP.
 //! - [`Packaging`]: a stream as interleaved packets, made once for all sessions.
 //!
 //! Not here: whether somebody may, which streams there are, UDP sockets.
@@ -15,6 +16,7 @@ mod packaging;
 mod reader;
 mod server;
 mod transport;
+mod tunnel;
 mod url;
 
 pub use client::Client;
@@ -27,4 +29,5 @@ pub use packaging::{
 pub use reader::{Item, Reader};
 pub use server::{Asked, Role, Server, SetUp, Step};
 pub use transport::{Transport, TransportSpec};
+pub use tunnel::{Half, NO_TUNNEL, TUNNEL_ANSWER, TunnelDecoder, TunnelHead};
 pub use url::{Target, resolve};

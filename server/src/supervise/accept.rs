@@ -121,7 +121,9 @@ fn greet(
 /// Agrees on TLS, where TLS is spoken.
 async fn secure(stream: TcpStream, tls: Option<Arc<ServerConfig>>, peer: SocketAddr) -> Option<Transport> {
     let Some(config) = tls else { return Some(Transport::Plain(stream)) };
-    match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+    // On the heap: a connection's task would hold room for it as long as it lives, with TLS or without.
+    let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
+    match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(Ok(stream)) => Some(Transport::Tls(Box::new(stream))),
         Ok(Err(error)) => {
             debug!(%peer, %error, "no TLS was agreed on");

@@ -66,9 +66,15 @@ struct Inlet {
 /// One track of a session: where its packets go, and a claim on what comes from there.
 #[derive(Debug)]
 pub(super) struct Way {
+    peer: Peer,
+}
+
+/// Where a track's packets go.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
     pair: Arc<Pair>,
-    /// The peer's ports for RTP and RTCP.
-    peer: [SocketAddr; 2],
+    /// For RTP and RTCP.
+    addresses: [SocketAddr; 2],
 }
 
 impl Datagrams {
@@ -104,43 +110,51 @@ impl Pair {
         track: usize,
         to: &mpsc::Sender<Datagram>,
     ) -> Option<Way> {
-        let peer = [SocketAddr::new(peer, ports.0), SocketAddr::new(peer, ports.1)];
-        for (at, (socket, address)) in self.sockets.iter().zip(peer).enumerate() {
+        let addresses = [SocketAddr::new(peer, ports.0), SocketAddr::new(peer, ports.1)];
+        for (at, (socket, address)) in self.sockets.iter().zip(addresses).enumerate() {
             let mut peers = socket.lock();
             if peers.contains_key(&address) {
                 drop(peers);
                 if at == 1 {
-                    self.sockets[0].lock().remove(&peer[0]);
+                    self.sockets[0].lock().remove(&addresses[0]);
                 }
                 return None;
             }
             peers.insert(address, Inlet { track, to: to.clone() });
         }
-        Some(Way { pair: Arc::clone(self), peer })
+        Some(Way { peer: Peer { pair: Arc::clone(self), addresses } })
     }
 }
 
 impl Way {
     /// Our port for RTP.
     pub(super) fn port(&self) -> u16 {
-        self.pair.port
+        self.peer.pair.port
     }
 
-    /// Sends packets that lie side by side; what the kernel does not take at once is lost.
-    pub(super) fn send(&self, is_report: bool, run: &Run) {
-        let at = usize::from(is_report);
-        self.pair.sockets[at].port.send(self.peer[at], run);
+    /// Where its packets go, for whoever sends them.
+    pub(super) const fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Sends one report.
     pub(super) fn report(&self, bytes: Vec<u8>) {
-        self.send(true, &Run { channel: 0, segment: bytes.len(), bytes: bytes.into() });
+        self.peer.send(true, &Run { channel: 0, segment: bytes.len(), bytes: bytes.into() });
+    }
+}
+
+impl Peer {
+    /// Sends packets that lie side by side; what the kernel does not take at once is lost.
+    pub(super) fn send(&self, is_report: bool, run: &Run) {
+        let at = usize::from(is_report);
+        self.pair.sockets[at].port.send(self.addresses[at], run);
     }
 }
 
 impl Drop for Way {
     fn drop(&mut self) {
-        for (socket, address) in self.pair.sockets.iter().zip(&self.peer) {
+        let Peer { pair, addresses } = &self.peer;
+        for (socket, address) in pair.sockets.iter().zip(addresses) {
             socket.lock().remove(address);
         }
     }
@@ -154,15 +168,15 @@ impl Port {
         Ok(Self { io, state })
     }
 
-    /// Sends packets that lie side by side; what the kernel does not take at once is lost.
+    /// Sends packets that lie side by side; what the kernel does not take at once is lost. Past the runtime's book-keeping: a socket for UDP is
+    /// hardly ever full, and who finds it so does not wait.
     pub(super) fn send(&self, destination: SocketAddr, run: &Run) {
         let Self { io, state } = self;
         let at_once = state.max_gso_segments().min(MOST_BYTES / run.segment.max(1)).max(1);
         for contents in run.bytes.chunks(run.segment * at_once) {
             let segment_size = (contents.len() > run.segment).then_some(run.segment);
             let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-            let sent = io.try_io(Interest::WRITABLE, || state.try_send(io.into(), &transmit));
-            if sent.is_err() {
+            if state.try_send(io.into(), &transmit).is_err() {
                 return;
             }
         }

@@ -99,13 +99,15 @@ impl Described {
         plans
     }
 
-    /// The packets of these tracks for UDP, made once for all who watch the same.
-    pub(super) fn datagrams(&self, plans: &[TrackPlan], policy: LagPolicy) -> Subscription<Chunk> {
+    /// The packets of these tracks for UDP, made once for all who watch the same; and the key of what is the same.
+    pub(super) fn datagrams(&self, plans: &[TrackPlan], policy: LagPolicy) -> (String, Subscription<Chunk>) {
         let (plans, held) = (plans.to_vec(), self.held);
-        let key = PackagingKey::new(format!("{}&udp", Packaging::key(&plans, held)));
-        self.camera.stream().subscribe_packaged(&key, policy, move || {
+        let key = format!("{}&udp", Packaging::key(&plans, held));
+        let stream = self.camera.stream();
+        let chunks = stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, move || {
             Box::new(rtsp::Datagrams::new(Packaging::new(&plans, held, origin())))
-        })
+        });
+        (key, chunks)
     }
 
     /// `RTP-Info`: where each track's packets begin.

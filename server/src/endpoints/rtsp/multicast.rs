@@ -162,7 +162,7 @@ impl Group {
         }
         let all: Vec<_> = (0..described.tracks.len()).map(|at| (at, Transport::Multicast)).collect();
         let plans = described.plans(&all);
-        let chunks = described.datagrams(&plans, LagPolicy::default());
+        let (_, chunks) = described.datagrams(&plans, LagPolicy::default());
         // By channel, as a packaging without choice numbers them.
         let ports: HashMap<u8, u16> = plans
             .iter()

@@ -11,6 +11,8 @@ use tokio::net::UdpSocket;
 pub(super) struct Ports {
     sockets: [UdpSocket; 2],
     first: u16,
+    /// A server whose ports are not known.
+    expected: Option<IpAddr>,
 }
 
 impl Ports {
@@ -22,7 +24,7 @@ impl Ports {
             match (UdpSocket::bind((local, first)).await, UdpSocket::bind((local, first + 1)).await) {
                 (Ok(rtp), Ok(rtcp)) => {
                     let _ = socket2::SockRef::from(&rtp).set_recv_buffer_size(RECEIVE_BUFFER);
-                    return Ok(Self { sockets: [rtp, rtcp], first });
+                    return Ok(Self { sockets: [rtp, rtcp], first, expected: None });
                 }
                 (Err(error), _) | (_, Err(error)) => last = error,
             }
@@ -44,6 +46,11 @@ impl Ports {
         Ok(())
     }
 
+    /// Hears this server whatever ports it sends from; reports are not sent to any of them.
+    pub(super) const fn expect(&mut self, server: IpAddr) {
+        self.expected = Some(server);
+    }
+
     /// Sends a report; one that does not go is lost.
     pub(super) fn report(&self, report: &[u8]) {
         let _ = self.sockets[1].try_send(report);
@@ -52,10 +59,17 @@ impl Ports {
     /// The next datagram: whether it is a report, and how long.
     pub(super) fn poll_datagram(&self, buffer: &mut [u8], context: &mut Context<'_>) -> Poll<(bool, usize)> {
         for (socket, is_report) in self.sockets.iter().zip([false, true]) {
-            let mut into = ReadBuf::new(buffer);
-            // An error is what came of something we sent.
-            if let Poll::Ready(Ok(())) = socket.poll_recv(context, &mut into) {
-                return Poll::Ready((is_report, into.filled().len()));
+            // Each is looked at until there is nothing in it, or something that counts.
+            loop {
+                let mut into = ReadBuf::new(buffer);
+                match socket.poll_recv_from(context, &mut into) {
+                    Poll::Ready(Ok(from)) if self.expected.is_none_or(|server| server == from.ip()) => {
+                        return Poll::Ready((is_report, into.filled().len()));
+                    }
+                    // A stranger's; or an error, which is what came of something we sent.
+                    Poll::Ready(_) => {}
+                    Poll::Pending => break,
+                }
             }
         }
         Poll::Pending

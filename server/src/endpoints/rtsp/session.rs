@@ -70,6 +70,16 @@ impl<'l> Session<'l> {
         url: &str,
         with: &With<'_>,
     ) -> Result<Response, SourceError> {
+        self.wish(method, url, with).await?.map_err(|refused| self.refused(&refused))
+    }
+
+    /// The same where a refusal is an answer too.
+    pub(super) async fn wish(
+        &mut self,
+        method: Method,
+        url: &str,
+        with: &With<'_>,
+    ) -> Result<Result<Response, RtspError>, SourceError> {
         loop {
             let mut request = self.client.request(method, url);
             with.headers.iter().for_each(|(name, value)| request.headers.add(name, value.clone()));
@@ -81,10 +91,15 @@ impl<'l> Session<'l> {
             let response = response.map_err(|_| self.ended(&format!("no answer to {}", method.name())))??;
             match self.client.answered(method, &response) {
                 Ok(true) => {}
-                Ok(false) => return Ok(response),
-                Err(error) => return Err(self.refused(&error)),
+                Ok(false) => return Ok(Ok(response)),
+                Err(error) => return Ok(Err(error)),
             }
         }
+    }
+
+    /// What the answer to something that was told means: whether it is to be told again, with credentials.
+    pub(super) fn told(&mut self, method: Method, response: &Response) -> Result<bool, RtspError> {
+        self.client.answered(method, response)
     }
 
     /// Asks without waiting for the answer.
@@ -133,7 +148,8 @@ impl<'l> Session<'l> {
         }
     }
 
-    fn refused(&self, error: &RtspError) -> SourceError {
+    /// What was asked is refused.
+    pub(super) fn refused(&self, error: &RtspError) -> SourceError {
         self.wrong(&error.to_string())
     }
 

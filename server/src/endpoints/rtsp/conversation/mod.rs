@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use futures_core::future::BoxFuture;
 use rtsp::{Asked, Item, Reader, Response, Server, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -58,6 +59,8 @@ pub(super) struct Conversation {
     heard: Instant,
     reported: Instant,
     rate: RateLimit,
+    /// Whether the connection is the inner end of a tunnel.
+    is_tunnelled: bool,
 }
 
 /// What follows a request.
@@ -97,11 +100,24 @@ impl Conversation {
             heard: now,
             reported: now,
             rate,
+            is_tunnelled: false,
         }
     }
 
-    /// Talks until either side ends.
-    pub(super) async fn run(mut self, mut io: Transport, permit: Permit) {
+    /// On the inner end of a tunnel, where packets go with the connection.
+    pub(super) fn in_a_tunnel(self) -> Self {
+        Self { is_tunnelled: true, ..self }
+    }
+
+    /// Of a connection of which this was read.
+    pub(super) fn having_read(mut self, bytes: &[u8]) -> Self {
+        self.reader.push(bytes);
+        self
+    }
+
+    /// Talks until either side ends, or there is nothing but to play over TCP: then it gives what is to be awaited next, with all that was needed
+    /// to come so far let go.
+    pub(super) async fn run(mut self, mut io: Transport, permit: Permit) -> Option<BoxFuture<'static, ()>> {
         let stop = self.shared.context.stop.clone();
         let end = tokio::select! {
             end = self.talk(&mut io) => end,
@@ -110,8 +126,9 @@ impl Conversation {
         if let Some(recording) = self.recording.take() {
             recording.end("its connection ended");
         }
-        if let End::Play(asked) = end {
-            self.play(io, asked, permit).await;
+        match end {
+            End::Play(asked) => self.play(io, asked, permit).await,
+            End::Closed => None,
         }
     }
 

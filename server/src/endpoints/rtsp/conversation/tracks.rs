@@ -89,9 +89,7 @@ impl Conversation {
     fn find_group(&self, set_up: &SetUp, io: &Transport) -> Result<Arc<Group>, Refusal> {
         let described = self.described.as_ref().filter(|_| set_up.role == Role::Play);
         let described = described.ok_or((461, "nobody publishes by multicast".to_owned()))?;
-        if io.is_encrypted() {
-            return Err((461, "over TLS packets go with the connection".to_owned()));
-        }
+        self.only_with_the_connection(io)?;
         let local = io.tcp().local_addr().map(|address| address.ip().to_canonical());
         let Ok(IpAddr::V4(local)) = local else {
             return Err((461, "multicast is for IPv4".to_owned()));
@@ -99,10 +97,18 @@ impl Conversation {
         self.shared.groups.find(described.camera.stream().name(), local).map_err(|why| (461, why))
     }
 
+    /// Refuses other ways where nothing else would be kept from others, or come through.
+    fn only_with_the_connection(&self, io: &Transport) -> Result<(), Refusal> {
+        let over = match (io.is_encrypted(), self.is_tunnelled) {
+            (true, _) => "TLS",
+            (false, true) => "HTTP",
+            (false, false) => return Ok(()),
+        };
+        Err((461, format!("over {over} packets go with the connection")))
+    }
+
     fn way(&mut self, track: usize, ports: (u16, u16), io: &Transport) -> Result<Way, Refusal> {
-        if io.is_encrypted() {
-            return Err((461, "over TLS packets go with the connection".to_owned()));
-        }
+        self.only_with_the_connection(io)?;
         if ports.0 < 1_024 || ports.1 < 1_024 {
             return Err((461, "ports below 1024 are sent nothing".to_owned()));
         }

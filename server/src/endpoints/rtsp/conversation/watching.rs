@@ -1,15 +1,19 @@
-//! PLAY: over TCP, which hands the connection over to where everything is sent from; over UDP to this one alone, from here; or to a group.
+//! PLAY: over TCP, which hands the connection over to where everything is sent from; over UDP, from here until there is nothing more to send
+//! and then together with others; or to a group.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use hub::{LagPolicy, Next, Subscription};
 use media::Chunk;
-use rtsp::{Asked, Packaging, Reader, Runs, TrackPlan, rtp_info};
+use rtsp::{Asked, Channels, Packaging, Reader, Run, Runs, TrackPlan, rtp_info};
 use tokio_util::sync::CancellationToken;
 
 use super::{Conversation, write};
 use crate::auth::Right;
+use crate::endpoints::rtsp::cast::{self, Place};
+use crate::endpoints::rtsp::datagrams::{Peer, Way};
 use crate::endpoints::rtsp::described::{Refusal, origin};
 use crate::endpoints::rtsp::multicast::Group;
 use crate::endpoints::rtsp::playing::Playing;
@@ -31,8 +35,8 @@ pub(super) struct Watching {
 
 /// Where what is watched comes from.
 enum Feed {
-    /// Sent from here.
-    Own(Subscription<Chunk>),
+    /// Sent from here, or while it has a place there by a cast.
+    Own { key: String, chunks: Subscription<Chunk>, place: Option<Place> },
     /// Sent to many, by the group.
     Group(Arc<Group>),
 }
@@ -51,6 +55,8 @@ pub(super) enum Begun {
 pub(super) enum Event {
     /// To be sent to it.
     Next(Next<Chunk>),
+    /// It has everything before the chunk of this number.
+    CaughtUp(u64),
     /// Nothing any more.
     Over,
 }
@@ -62,8 +68,13 @@ impl Watching {
     }
 
     /// It wants nothing for now.
-    pub(super) const fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.is_paused = true;
+        if let Feed::Own { chunks, place, .. } = &mut self.feed
+            && let Some(next) = place.take().and_then(|place| place.leave())
+        {
+            chunks.seek(next);
+        }
     }
 }
 
@@ -97,9 +108,9 @@ impl Conversation {
         let described = self.described.as_mut().ok_or((455, "nothing is set up".to_owned()))?;
         let plans = described.plans(self.server.tracks());
         let policy = LagPolicy { max_lag: self.shared.settings.max_lag };
-        let subscription = described.datagrams(&plans, policy);
+        let (key, chunks) = described.datagrams(&plans, policy);
         drop(described.hold());
-        let feed = Feed::Own(subscription);
+        let feed = Feed::Own { key, chunks, place: None };
         self.watching =
             Some(Watching { feed, admission, plans, asked: Some(asked.clone()), is_paused: false });
         Ok(Begun::WithTheFirst)
@@ -111,41 +122,47 @@ impl Conversation {
         let chunk = match event {
             Event::Next(Next::Item(chunk)) if chunk.init.is_none() => chunk,
             Event::Next(Next::Skipped { .. }) => return Ok(()),
+            Event::CaughtUp(next) => {
+                if let Feed::Own { key, chunks, place } = &mut watching.feed {
+                    let to = peers(&watching.plans, &self.ways);
+                    let timings = watching.admission.timings();
+                    *place = Some(self.shared.casts.join(key, chunks, timings, to, next));
+                }
+                return Ok(());
+            }
             // Closed, or what was described is over.
             Event::Next(Next::Item(_) | Next::Closed(_)) | Event::Over => return Err(()),
         };
+        let runs: Vec<Run> = Runs::of(chunk.bytes.clone()).collect();
         if let Some(asked) = watching.asked.take() {
-            let begins = rtp_info(Runs::of(chunk.bytes.clone()).packets(), &watching.plans);
+            let begins = rtp_info(Runs::of(chunk.bytes).packets(), &watching.plans);
             let described = self.described.as_ref().ok_or(())?;
             let info = described.rtp_info(&watching.plans, &begins);
             watching.admission.served();
             let response = self.server.begin(&asked).with("RTP-Info", info);
             write(io, &response).await?;
         }
-        for run in Runs::of(chunk.bytes) {
-            let plan =
-                watching.plans.iter().find(|plan| [plan.channels.0, plan.channels.1].contains(&run.channel));
-            let way =
-                plan.and_then(|plan| self.ways.iter().find(|(track, _)| *track == usize::from(plan.index)));
-            if let (Some(plan), Some((_, way))) = (plan, way) {
-                way.send(run.channel == plan.channels.1, &run);
-            }
-        }
+        cast::send(&peers(&watching.plans, &self.ways), &runs);
         watching.admission.timings().delay.observe(chunk.arrival.elapsed());
         Ok(())
     }
 
-    /// Plays over TCP until either side ends.
-    pub(super) async fn play(mut self, io: Transport, asked: Asked, permit: Permit) {
+    /// What plays over TCP until either side ends.
+    pub(super) async fn play(
+        mut self,
+        io: Transport,
+        asked: Asked,
+        permit: Permit,
+    ) -> Option<BoxFuture<'static, ()>> {
         let admission = match self.admit("rtsp") {
             Ok(admission) => admission,
             Err(refused) => {
                 let (mut io, response) = (io, self.refuse(&asked, refused));
                 let _ = write(&mut io, &response).await;
-                return;
+                return None;
             }
         };
-        let Some(mut described) = self.described.take() else { return };
+        let mut described = self.described.take()?;
         let plans = described.plans(self.server.tracks());
         let stream = Arc::clone(described.camera.stream());
         let (for_muxer, held) = (plans.clone(), described.held);
@@ -171,9 +188,7 @@ impl Conversation {
         let session =
             self.shared.viewers.serve(connection, &stream, form, policy, manners, playing, admission);
         drop(hold);
-        drop(stream);
-        drop(self.shared);
-        session.await;
+        Some(session)
     }
 }
 
@@ -184,9 +199,28 @@ pub(super) async fn next(watching: &mut Option<Watching>) -> Event {
             group.over().await;
             Event::Over
         }
-        Some(Watching { feed: Feed::Own(subscription), is_paused: false, .. }) => {
-            Event::Next(subscription.next().await)
+        Some(Watching { feed: Feed::Own { place: Some(place), .. }, .. }) => {
+            place.over().await;
+            Event::Over
+        }
+        Some(Watching { feed: Feed::Own { chunks, .. }, asked, is_paused: false, .. }) => {
+            if let Some(next) = chunks.try_next() {
+                return Event::Next(next);
+            }
+            match chunks.position().filter(|_| asked.is_none()) {
+                Some(next) => Event::CaughtUp(next),
+                None => Event::Next(chunks.next().await),
+            }
         }
         _ => std::future::pending().await,
     }
+}
+
+/// Where the packets of each track go.
+fn peers(plans: &[TrackPlan], ways: &[(usize, Way)]) -> Vec<(Channels, Peer)> {
+    let peer = |plan: &TrackPlan| {
+        let (_, way) = ways.iter().find(|(track, _)| *track == usize::from(plan.index))?;
+        Some((plan.channels, way.peer().clone()))
+    };
+    plans.iter().filter_map(peer).collect()
 }
