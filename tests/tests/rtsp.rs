@@ -73,6 +73,12 @@ fn gstreamer_plays_over_tcp_and_udp_and_in_http() {
         ];
         let (said, errors) = tool::run("timeout", &[&["30", "gst-launch-1.0"], &arguments[..]].concat(), b"");
         assert!(said.contains("Got EOS from element"), "{protocol}: {said}{errors}");
+        // Once in some dozens of runs GStreamer 1.22 calls it an end of file that it cancels its own PAUSE or TEARDOWN before a byte of it is
+        // sent. Nothing else may be wrong.
+        let wrong = errors.lines().filter(|line| line.starts_with("ERROR") || line.starts_with("Could not"));
+        let own = ["Could not write to resource.", "Could not send message. (Received end-of-file)"];
+        let of_ours: Vec<_> = wrong.filter(|line| !own.iter().any(|own| line.ends_with(own))).collect();
+        assert_eq!(of_ours, [""; 0], "{protocol}: {errors}");
     }
 }
 
