@@ -55,6 +55,12 @@ pub enum EncodeError {
         /// The codec's name.
         codec: &'static str,
     },
+    /// A track of sound was expected, or a codec that sound is made of here.
+    #[error("{codec} is no sound that can be made or decoded here")]
+    NoSound {
+        /// The codec's name.
+        codec: &'static str,
+    },
     /// The unit's payload is not what [`media::AccessUnit`] promises.
     #[error("malformed access unit at byte {offset}: {reason}")]
     Malformed {
@@ -81,9 +87,9 @@ pub enum EncodeError {
         /// What the library says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The encoder produced parameter sets that cannot be read.
-    #[error("unreadable parameter sets from the encoder")]
-    ParameterSets(#[from] CodecError),
+    /// Parameter sets of an encoder, or a packet, that cannot be read.
+    #[error("the bitstream cannot be read")]
+    Bitstream(#[from] CodecError),
     /// The encoder produced parameters that no decoder could use.
     #[error("unusable parameters from the encoder")]
     Parameters(#[from] ParametersError),

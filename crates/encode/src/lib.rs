@@ -1,4 +1,4 @@
-//! Encoders and decoders that run in process: pictures and sound to access units and back, pictures to stills.
+//! Encoders and decoders that run in process: pictures and sound to access units and back, sound of one codec to another, pictures to stills.
 //!
 //! The C libraries behind them (OpenH264, libopus, libjpeg-turbo) are reached through the safe interfaces of their crates, but for one option (`quiet`); AAC is pure
 //! Rust. Everything here is a plain function of its input: a picture or samples with their time go in, units come out of the same
@@ -11,6 +11,7 @@
 mod aac;
 mod colour;
 mod error;
+mod g711;
 mod h264_decoder;
 mod h264_encoder;
 mod jpeg;
@@ -20,7 +21,10 @@ mod pcm;
 mod picture;
 mod png;
 mod quiet;
+mod resample;
 mod scale;
+mod sound_converter;
+mod sound_decoder;
 
 pub use aac::{AacEncoder, AacEncoderConfig};
 pub use error::EncodeError;
@@ -32,3 +36,4 @@ pub use pcm::Pcm;
 pub use picture::{Picture, PlanesMut};
 pub use png::encode_png;
 pub use scale::Scaler;
+pub use sound_converter::SoundConverter;

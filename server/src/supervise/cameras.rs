@@ -154,6 +154,11 @@ impl Camera {
         self.origin.is_some()
     }
 
+    /// Whether it is made from that camera, and goes when that one goes.
+    pub fn goes_with(&self, origin: &Arc<Self>) -> bool {
+        self.origin.as_ref().is_some_and(|own| Arc::ptr_eq(own, origin))
+    }
+
     /// Cancelled when it is removed, or the server ends: its source and whoever else works for it ends then.
     pub fn stop(&self) -> &CancellationToken {
         &self.stop

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod caller;
 pub mod cameras;
 pub mod egress;
+pub mod renditions;
 pub mod seat;
 pub mod source;
 pub mod standing;

@@ -1,4 +1,4 @@
-//! Pictures of a stream, decoded on a thread of their own: to be encoded again, or shown otherwise.
+//! Pictures of a stream, decoded on a thread of their own, to be encoded again or shown otherwise; and its sound in another codec ([`with_sound`]).
 //!
 //! Whoever wants them feeds a thread from one subscription ([`feed`]) and takes what the decoder shows ([`decode`]), each picture with the
 //! times it came with. [`Transcode`] makes a stream of them that is a source like any other.
@@ -6,6 +6,7 @@
 //! Not here: which streams are made (`derived`, `robopipe`), single pictures (`still`).
 
 mod look;
+mod sound;
 mod source;
 mod thinning;
 
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 pub use self::look::{Look, look};
+pub use self::sound::{Sound, Sounding, with_sound};
 pub use self::source::{Budget, Gop, Target, Transcode};
 pub use self::thinning::Thinning;
 use crate::telemetry::Throttle;

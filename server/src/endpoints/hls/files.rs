@@ -64,7 +64,7 @@ impl Files {
             Ok(visit) => visit,
             Err(refusal) => return refusal,
         };
-        let showing = presentation.watch(camera.stream(), &self.context.tasks, &self.context.stop);
+        let showing = presentation.watch(camera, &self.context);
         let origins = &self.context.origins;
         let query = request.uri.query().unwrap_or_default();
         let answer = match asked {

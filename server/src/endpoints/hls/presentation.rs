@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 
 use container::{Format, FormatOptions};
 use hls::Window;
-use hub::{LagPolicy, Next, PackagingKey, Stream, Subscription};
+use hub::{LagPolicy, Next, PackagingKey, Subscription};
 use media::{Chunk, Wallclock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::shown::Shown;
 use super::visitors::Visitors;
-use crate::supervise::tasks::Tasks;
+use crate::endpoint::Context;
+use crate::supervise::cameras::Camera;
 use crate::telemetry::unix_micros;
+use crate::transcode::{Sound, Sounding, with_sound};
 
 /// One stream's window and viewers.
 #[derive(Debug)]
@@ -44,28 +46,31 @@ impl Presentation {
     /// What is shown, now and later. Starts what makes it, and keeps it going for a while.
     pub(super) fn watch(
         self: &Arc<Self>,
-        stream: &Arc<Stream>,
-        tasks: &Tasks,
-        stop: &CancellationToken,
+        camera: &Arc<Camera>,
+        context: &Context,
     ) -> watch::Receiver<Option<Arc<Shown>>> {
         let mut run = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         run.asked = Instant::now();
         if let Some(window) = run.window.take() {
-            let (presentation, stream, stop) = (Arc::clone(self), Arc::clone(stream), stop.clone());
-            tasks.spawn("hls", async move { presentation.run(window, &stream, &stop).await });
+            let (presentation, camera, context) = (Arc::clone(self), Arc::clone(camera), context.clone());
+            let tasks = context.tasks.clone();
+            tasks.spawn("hls", async move { presentation.run(window, &camera, &context).await });
         }
         drop(run);
         self.shown.subscribe()
     }
 
     /// Cuts until nobody asks any more.
-    async fn run(&self, mut window: Window, stream: &Arc<Stream>, stop: &CancellationToken) {
+    async fn run(&self, mut window: Window, camera: &Arc<Camera>, context: &Context) {
         loop {
+            let sounding = self.sounding(camera, context).await;
+            let stream = sounding.as_ref().map_or(camera.stream(), |sounding| &sounding.stream);
             let options = FormatOptions::default();
             let key = PackagingKey::new(Format::Fmp4.key(&options));
             let chunks =
                 stream.subscribe_packaged(&key, LagPolicy::default(), || Format::Fmp4.muxer(&options));
-            let idle = self.cut(&mut window, chunks, stop).await;
+            drop(sounding);
+            let idle = self.cut(&mut window, chunks, &context.stop).await;
             window.pause();
             let mut run = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             self.shown.send_replace(None);
@@ -74,6 +79,20 @@ impl Presentation {
                 self.visitors.expire(Duration::ZERO);
                 run.window = Some(window);
                 return;
+            }
+        }
+    }
+
+    /// The stream with sound that players of HLS know, once it has begun; `None` if nobody waits for that any more.
+    async fn sounding(&self, camera: &Arc<Camera>, context: &Context) -> Option<Sounding> {
+        loop {
+            let sounding = tokio::select! {
+                sounding = with_sound(context, camera, Sound::AAC_OR_OPUS, LOOK_EVERY) => sounding,
+                () = context.stop.cancelled() => return None,
+                () = camera.stop().cancelled() => return None,
+            };
+            if sounding.is_some() || self.is_over() {
+                return sounding;
             }
         }
     }

@@ -27,7 +27,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::errors::{Failure, NOT_SETTABLE, Wrong};
-use self::rendition::Renditions;
 use self::streams::ListShape;
 use crate::config::file::Section;
 use crate::endpoint::{Context, Endpoint, Parts, Refusals, Serve};
@@ -72,7 +71,6 @@ impl Endpoint for Robopipe {
             let face = Arc::new(Face {
                 context: context.clone(),
                 settings,
-                renditions: Renditions::default(),
                 viewers: Viewers::new(context.tasks.clone(), context.stop.clone()),
             });
             let mut routes = operations::routes(&face);
@@ -86,7 +84,6 @@ impl Endpoint for Robopipe {
 struct Face {
     settings: Settings,
     context: Context,
-    renditions: Renditions,
     viewers: Viewers,
 }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::Face;
 use super::call::Call;
 use super::errors::Failure;
+use super::rendition::intra_only;
 use crate::controls::Control;
 use crate::supervise::cameras::Camera;
 use crate::transcode::look;
@@ -60,7 +61,7 @@ pub(super) async fn open(face: Arc<Face>, call: Call) -> Result<Response, Failur
         };
         let Some(seen) = seen else { return };
         let stream = if face.settings.intra_only && !seen.intra_only {
-            face.renditions.intra_only(&camera, &face.context)
+            intra_only(&camera, &face.context)
         } else {
             Arc::clone(camera.stream())
         };

@@ -78,7 +78,10 @@ pub(super) async fn serve(shared: Arc<Shared>, io: Transport, peer: Peer, permit
         }
         Ok(Ok(ServerEvent::Play(request))) => match allowed(&shared, &request, Right::View, peer).await {
             Ok((camera, extensions)) => match player::admit(&shared, &camera, &request, &extensions) {
-                Ok(player) => return player::play(&shared, connection, &camera, player, permit),
+                Ok(player) => match player::sounding(&shared, &camera, &request).await {
+                    Ok(sounding) => return player::play(&shared, connection, &sounding, player, permit),
+                    Err(end) => end,
+                },
                 Err(end) => end,
             },
             Err(end) => end,

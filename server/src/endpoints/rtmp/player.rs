@@ -1,6 +1,7 @@
 //! A peer that plays: admitted like every viewer, told that it plays with its first picture, and sent the messages all players are sent.
 //!
 //! A stream that is not live yet is waited for; the player learns that it plays when there is something, or after [`HOLD`] that there is not.
+//! Sound that it does not know becomes AAC.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::net::connection::Connection as Ready;
 use crate::net::connections::Permit;
 use crate::supervise::audience::Admission;
 use crate::supervise::cameras::Camera;
+use crate::transcode::{Sound, Sounding, with_sound};
 use crate::viewers::{Dialogue, End as Over, Form, Framing, Manners, Tick};
 
 /// How long a stream may take to have a picture.
@@ -53,11 +55,22 @@ pub(super) fn admit(
     }
 }
 
+/// The stream with sound that the player knows.
+pub(super) async fn sounding(
+    shared: &Shared,
+    camera: &Arc<Camera>,
+    request: &Request,
+) -> Result<Sounding, End> {
+    let sound = if request.knows_opus { Sound::AAC_OR_OPUS } else { Sound::AAC };
+    let sounding = with_sound(&shared.context, camera, sound, HOLD).await;
+    sounding.ok_or_else(|| End::Refused(Refusal::NotFound, nothing_came()))
+}
+
 /// Plays until either side ends it, as a task of its own: what was needed to agree on it is given back.
 pub(super) fn play(
     shared: &Shared,
     connection: Connection,
-    camera: &Camera,
+    sounding: &Sounding,
     Player { admission, packaging }: Player,
     permit: Permit,
 ) {
@@ -77,8 +90,12 @@ pub(super) fn play(
     let policy = LagPolicy { max_lag: shared.settings.max_lag.0 };
     let ready = Ready { io, read: Bytes::new(), permit: Some(Arc::new(permit)) };
     let dialogue = Playing { server, begun: false };
-    let session = shared.viewers.serve(ready, camera.stream(), form, policy, manners, dialogue, admission);
+    let session = shared.viewers.serve(ready, &sounding.stream, form, policy, manners, dialogue, admission);
     shared.context.tasks.spawn("rtmp-player", session);
+}
+
+fn nothing_came() -> String {
+    format!("no picture came for {} s", HOLD.as_secs())
 }
 
 /// What a player and the server say to each other.
@@ -119,7 +136,7 @@ impl Dialogue for Playing {
 
     fn tick(&mut self, now: &Tick, _say: &mut BytesMut) -> Result<(), Over> {
         if now.lag.is_none() {
-            return Err(Over::Close(1013, format!("no picture came for {} s", HOLD.as_secs())));
+            return Err(Over::Close(1013, nothing_came()));
         }
         if now.unsent >= GONE_AFTER && now.unheard >= GONE_AFTER {
             return Err(Over::Gone);
