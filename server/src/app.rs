@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -36,6 +36,7 @@ use crate::supervise::cameras::Cameras;
 use crate::supervise::standing;
 use crate::supervise::tasks::Tasks;
 use crate::supervise::watchdog;
+use crate::webrtc::WebRtc;
 
 /// Everything is over within this time after the signal.
 const JOIN_DEADLINE: Duration = Duration::from_secs(4);
@@ -52,6 +53,16 @@ fn bind(address: &ListenAddress) -> Result<Vec<TcpListener>, StartError> {
 fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, StartError> {
     let bound = addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     Ok(bound.into_iter().flatten().collect())
+}
+
+/// UDP where TCP is listened on, if it is wanted.
+fn datagrams(bound: &[TcpListener], wanted: bool) -> Result<Vec<UdpSocket>, StartError> {
+    let addresses = bound.iter().filter(|_| wanted).filter_map(|listener| listener.local_addr().ok());
+    let socket = |address: SocketAddr| {
+        listen::udp(address)
+            .map_err(|source| StartError::Listen { address: format!("{address} (UDP)"), source })
+    };
+    addresses.map(socket).collect()
 }
 
 /// The certificate, from where the configuration says; what is made is kept if there is a configuration to keep it beside.
@@ -92,8 +103,8 @@ impl App {
                 // In clear on this machine alone, where HTTP is by TLS only.
                 (true, true) | (false, _) => {}
             }
-            match bind(&listen.address) {
-                Ok(bound) => others.push((bound, listen)),
+            match bind(&listen.address).and_then(|bound| Ok((datagrams(&bound, listen.datagrams)?, bound))) {
+                Ok((sockets, bound)) => others.push((bound, sockets, listen)),
                 Err(StartError::Listen { address, source }) if listen.is_default => {
                     let protocol = listen.name;
                     warn!(protocol, %address, "going on without it: {source}; its section of the configuration can name another address, or none");
@@ -101,7 +112,7 @@ impl App {
                 Err(error) => return Err(error),
             }
         }
-        let listening = others.iter().flat_map(|(bound, listen)| {
+        let listening = others.iter().flat_map(|(bound, _, listen)| {
             let address = |listener: &TcpListener| listener.local_addr().ok();
             bound.iter().filter_map(address).map(|address| Listening { protocol: listen.name, address })
         });
@@ -109,7 +120,7 @@ impl App {
         for Listening { protocol, address } in &*listening {
             info!(protocol, %address, "listens");
         }
-        let wants_tls = !secure.is_empty() || others.iter().any(|(_, listen)| listen.tls);
+        let wants_tls = !secure.is_empty() || others.iter().any(|(_, _, listen)| listen.tls);
         let tls = if wants_tls { Some(certified(plan.certificate, &home)?) } else { None };
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());
@@ -130,6 +141,7 @@ impl App {
             ),
             metrics,
             stills: Stills::default(),
+            webrtc: WebRtc::default(),
             listening,
         };
         context.connections.trust(plan.http.proxies);
@@ -177,8 +189,12 @@ impl App {
         };
         serve(plain, false, Arc::clone(&http));
         serve(secure, true, http);
-        for (bound, listen) in others {
-            serve(bound, listen.tls, (listen.protocol)(&context));
+        for (bound, sockets, listen) in others {
+            let protocol = (listen.protocol)(&context);
+            if !sockets.is_empty() {
+                protocol.datagrams(sockets);
+            }
+            serve(bound, listen.tls, protocol);
         }
         if let Some(tls) = tls {
             let stop = context.stop.clone();

@@ -31,6 +31,7 @@ use crate::supervise::accept::Protocol;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::tasks::Tasks;
+use crate::webrtc::WebRtc;
 
 /// One way for media to enter or leave.
 pub trait Endpoint: Sync {
@@ -116,6 +117,8 @@ pub struct Listen {
     pub address: ListenAddress,
     /// Every connection is TLS.
     pub tls: bool,
+    /// UDP as well, at the same addresses and ports.
+    pub datagrams: bool,
     /// Nobody asked for it: it is the default. If another program has the address, the server starts without, and says so.
     pub is_default: bool,
     /// What is spoken there.
@@ -148,6 +151,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Single pictures.
     pub stills: Stills,
+    /// Peers by WebRTC.
+    pub webrtc: WebRtc,
     /// Where protocols of their own are spoken.
     pub listening: Arc<[Listening]>,
 }

@@ -4,7 +4,9 @@
 //! [`Ingest::patience`] what has come is taken as a whole picture, which takes a frame's length off the latency. The demuxer notices
 //! where that guess is wrong for a camera and stops guessing.
 //!
-//! Not here: where the bytes come from, retry.
+//! Not here: where the bytes come from, retry. What comes as RTP packets is [`packets`]'s.
+
+pub mod packets;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 //!
 //! This crate is the floor that owns clocks, sockets, files and tasks; what it moves is made in the crates below.
 //! Inside it, again floors: `error`, `telemetry`, `metrics` ← `config` (but `plan`), `controls`, `net`, `auth` ←
-//! `endpoint`, `supervise`, `still` ←
-//! `config::plan`, `roster`, `ws`, `viewers`, `ingest`, `transcode` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
+//! `endpoint`, `supervise`, `still`, `ingest`, `webrtc` ←
+//! `config::plan`, `roster`, `ws`, `viewers`, `transcode` ← `endpoints`, `http` ← `app` ← `cli`. A test holds them (`tests/tidy`); see
 //! `ARCHITECTURE.md`.
 
 pub mod app;
@@ -24,4 +24,5 @@ pub mod supervise;
 pub mod telemetry;
 pub mod transcode;
 pub mod viewers;
+pub mod webrtc;
 pub mod ws;

@@ -23,6 +23,7 @@ pub mod tool;
 pub mod units;
 pub mod viewer;
 pub mod wait;
+pub mod webrtc;
 
 pub use self::server::Server;
 pub use self::viewer::{Message, Viewer};

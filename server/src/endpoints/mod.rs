@@ -19,6 +19,7 @@ pub mod tcp;
 pub mod tcp_listen;
 pub mod test;
 pub mod udp;
+pub mod webrtc;
 pub mod websocket;
 
 /// Every endpoint there is.
@@ -40,5 +41,6 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &publish::Publish,
     &rtmp::Rtmp,
     &rtsp::Rtsp,
+    &webrtc::WebRtc,
     &pages::Pages,
 ];

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// Waiting connections the kernel may hold: a page reload of a thousand viewers at once fits.
 const BACKLOG: i32 = 1_024;
@@ -14,6 +14,8 @@ const BACKLOG: i32 = 1_024;
 ///
 /// Without it a stalled viewer's socket grows to megabytes (`tcp_wmem`), and all of that is latency once it reads again.
 const UNSENT: u32 = 128 * 1_024;
+/// Bytes of datagrams that the kernel holds for us, each way.
+const DATAGRAMS: usize = 4 << 20;
 /// A peer from whom nothing is heard for this long is asked whether it is there, and then this often.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,22 @@ pub fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Listens on a UDP address; IPv6's any-address takes IPv4 as well.
+///
+/// # Errors
+/// What the system says.
+pub fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Many peers' pictures go out at once, and a publisher's come. What the system does not give is done without.
+    let _ = socket.set_recv_buffer_size(DATAGRAMS);
+    let _ = socket.set_send_buffer_size(DATAGRAMS);
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 /// Options of every accepted connection: small writes go out at once, little waits in the kernel, a peer that is gone is noticed.

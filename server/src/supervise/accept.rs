@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
@@ -30,6 +30,11 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub trait Protocol: Send + Sync {
     /// The kind of its connections' tasks, as `http-connection`.
     fn task(&self) -> &'static str;
+
+    /// Is given the sockets for UDP, where it has asked for some; once, before anybody is let in.
+    fn datagrams(&self, sockets: Vec<UdpSocket>) {
+        drop(sockets);
+    }
 
     /// Serves one connection until it ends; `permit` is its place and kept as long. It ends by itself when the server stops.
     fn serve(&self, connection: Transport, peer: Peer, permit: Permit) -> BoxFuture<'static, ()>;

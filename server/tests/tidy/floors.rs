@@ -6,8 +6,8 @@ use crate::tree::{File, code, files, none};
 const FLOORS: &[&[&str]] = &[
     &["error", "telemetry", "metrics"],
     &["net", "config", "controls", "auth"],
-    &["endpoint", "supervise", "still"],
-    &["config::plan", "config::push", "roster", "viewers", "ws", "ingest", "transcode"],
+    &["endpoint", "supervise", "still", "ingest", "webrtc"],
+    &["config::plan", "config::push", "roster", "viewers", "ws", "transcode"],
     &["endpoints", "http"],
     &["app"],
     &["cli"],

@@ -96,10 +96,15 @@ struct Moment {
 impl Packaging {
     /// Of these tracks; those without a payload format are left out. Sound waits for the next picture, but not longer than `held`.
     pub fn new(plans: &[TrackPlan], held: Duration, origin: Origin) -> Self {
+        Self::of_packets(PACKET, plans, held, origin)
+    }
+
+    /// The same with packets of at most so many bytes, for those who put more around them.
+    pub fn of_packets(size: usize, plans: &[TrackPlan], held: Duration, origin: Origin) -> Self {
         let out = |plan: &TrackPlan| {
             let ssrc = origin.seed.wrapping_add(u32::from(plan.index) << 16);
             let payload_type = sdp::payload_type(&plan.track, plan.index);
-            let packetizer = Packetizer::new(&plan.track, payload_type, ssrc, PACKET)?;
+            let packetizer = Packetizer::new(&plan.track, payload_type, ssrc, size)?;
             Some(Out { plan: plan.clone(), packetizer, ssrc })
         };
         let tracks: Vec<Out> = plans.iter().filter_map(out).collect();
@@ -138,7 +143,7 @@ impl Packaging {
         out.reserve(unit.data.len() + 256);
         let packets = |header: &[u8; Header::LENGTH], payload: &[&[u8]]| {
             let length = header.len() + payload.iter().map(|part| part.len()).sum::<usize>();
-            // No packet is larger than `PACKET`.
+            // A packet fits a datagram.
             out.extend_from_slice(&[b'$', channel, (length >> 8) as u8, length as u8]);
             out.extend_from_slice(header);
             payload.iter().for_each(|part| out.extend_from_slice(part));

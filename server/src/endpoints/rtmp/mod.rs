@@ -124,6 +124,7 @@ impl Endpoint for Rtmp {
                 name: if tls { "RTMPS" } else { "RTMP" },
                 address,
                 tls,
+                datagrams: false,
                 is_default,
                 protocol: Box::new(protocol),
             }

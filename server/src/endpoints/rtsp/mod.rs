@@ -8,7 +8,6 @@ mod cast;
 mod conversation;
 mod datagrams;
 mod described;
-mod intake;
 mod multicast;
 mod playing;
 mod ports;
@@ -109,6 +108,7 @@ impl Endpoint for Rtsp {
                 name: if tls { "RTSPS" } else { "RTSP" },
                 address: address.clone(),
                 tls,
+                datagrams: false,
                 is_default,
                 protocol: Box::new(move |context| Arc::new(Door::new(settings, context))),
             }

@@ -9,7 +9,7 @@ use rtp::sdp::SessionDescription;
 use tokio_util::sync::CancellationToken;
 
 use super::described::Refusal;
-use super::intake::{Intake, receivers};
+use crate::ingest::packets::{Intake, receivers};
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::{Occupation, Seat};
 

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::intake::{Intake, receivers};
 use super::ports::Ports;
 use super::quirks::{Quirk, Quirks};
 use super::remote::{EXPECTED, Remote};
@@ -25,6 +24,7 @@ use crate::config::values::Written;
 use crate::endpoint::Source;
 use crate::error::{ConfigError, SourceError};
 use crate::ingest::SILENCE;
+use crate::ingest::packets::{Intake, receivers};
 use crate::net::dial::{Place, Trust};
 use crate::net::tls::trust::Fingerprint;
 

@@ -19,7 +19,7 @@ use crate::telemetry::Throttle;
 
 /// Receives all tracks of a session.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub struct Intake {
     publisher: Publisher,
     receivers: Vec<Receiver>,
     units: VecDeque<AccessUnit>,
@@ -35,7 +35,7 @@ pub(super) struct Intake {
 ///
 /// # Errors
 /// [`RtpError::Unsupported`] for one that is not taken.
-pub(super) fn receivers<'m>(
+pub fn receivers<'m>(
     media: impl IntoIterator<Item = &'m MediaDescription>,
     delivery: Delivery,
 ) -> Result<Vec<Receiver>, RtpError> {
@@ -47,7 +47,7 @@ pub(super) fn receivers<'m>(
 
 impl Intake {
     /// What these receive goes to this publisher.
-    pub(super) fn new(publisher: Publisher, receivers: Vec<Receiver>) -> Self {
+    pub fn new(publisher: Publisher, receivers: Vec<Receiver>) -> Self {
         let now = Instant::now();
         Self {
             publisher,
@@ -61,7 +61,7 @@ impl Intake {
     }
 
     /// Takes a packet of a track, or a report.
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         track: usize,
         is_report: bool,
@@ -85,7 +85,7 @@ impl Intake {
     }
 
     /// Gives up on packets that are missing for too long.
-    pub(super) fn advance(&mut self, now: Instant) -> Result<(), SourceError> {
+    pub fn advance(&mut self, now: Instant) -> Result<(), SourceError> {
         for at in 0..self.receivers.len() {
             let advanced = self.receivers[at].advance(now, &mut self.units);
             self.note(advanced);
@@ -94,17 +94,29 @@ impl Intake {
     }
 
     /// When [`Self::advance`] is to be called, if nothing comes before.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         self.receivers.iter().filter_map(Receiver::deadline).min()
     }
 
+    /// Another format is received for a track from now on: its sender chose another one of those it may.
+    pub fn replace(&mut self, track: usize, receiver: Receiver) {
+        if let Some(place) = self.receivers.get_mut(track) {
+            *place = receiver;
+        }
+    }
+
+    /// Whether those who watch want a random access point now; said at most once in a while.
+    pub fn is_keyframe_wanted(&mut self, now: Instant) -> bool {
+        self.publisher.take_keyframe_request(now)
+    }
+
     /// When units last came.
-    pub(super) const fn heard(&self) -> Instant {
+    pub const fn heard(&self) -> Instant {
         self.heard
     }
 
     /// What a track's sender is told of how it is received.
-    pub(super) fn report(&mut self, track: usize, now: Instant) -> Option<Vec<u8>> {
+    pub fn report(&mut self, track: usize, now: Instant) -> Option<Vec<u8>> {
         let report = self.receivers.get_mut(track)?.reception(now)?;
         let mut bytes = Vec::new();
         ReceptionReport::write(Some(&report), OUR_SSRC, "firstlight", &mut bytes);

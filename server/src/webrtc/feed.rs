@@ -1,0 +1,126 @@
+//! What a viewer is sent: a stream's packets, made once for all who watch it.
+//!
+//! A packet's payload is shared by everybody; header, number and key are each viewer's own, and str0m's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hub::{LagPolicy, PackagingKey, Stream, Subscription};
+use media::{Chunk, CodecParameters, MediaKind, MediaTime, Timescale, Track, Wallclock};
+use rtp::{packet, sdp};
+use rtsp::{Origin, Packaging, Packets, TrackPlan};
+
+use super::chance;
+use crate::telemetry::unix_micros;
+
+/// A stream's pictures and sound, as packets.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    stream: Arc<Stream>,
+    key: PackagingKey,
+    plans: Arc<[TrackPlan]>,
+}
+
+impl Feed {
+    /// Of those tracks that have a payload format.
+    pub fn of(stream: &Arc<Stream>, tracks: &[Arc<Track>]) -> Self {
+        let track_of =
+            |kind| tracks.iter().find(|track| track.kind() == kind && sdp::carries(&track.parameters));
+        let plan = |(kind, index)| {
+            let track = Arc::clone(track_of(kind)?);
+            Some(TrackPlan { track, index, channels: (2 * index, 2 * index + 1) })
+        };
+        let plans: Arc<[TrackPlan]> = [(MediaKind::Video, PICTURES / 2), (MediaKind::Audio, SOUND / 2)]
+            .into_iter()
+            .filter_map(plan)
+            .collect();
+        let key = PackagingKey::new(format!("webrtc&{}", Packaging::key(&plans, Duration::ZERO)));
+        Self { stream: Arc::clone(stream), key, plans }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// What it has of a kind.
+    pub fn parameters(&self, kind: MediaKind) -> Option<&CodecParameters> {
+        self.plans
+            .iter()
+            .map(|plan| &plan.track)
+            .find(|track| track.kind() == kind)
+            .map(|track| &track.parameters)
+    }
+
+    /// What is the same for all who watch it so.
+    pub(super) fn key(&self) -> &PackagingKey {
+        &self.key
+    }
+
+    /// Its packets, from the last random access point on.
+    pub(super) fn subscribe(&self) -> Subscription<Chunk> {
+        let plans = Arc::clone(&self.plans);
+        self.stream.subscribe_packaged(&self.key, LagPolicy::default(), move || {
+            let origin = Origin {
+                instant: Instant::now(),
+                wallclock: Wallclock::from_unix_micros(unix_micros()),
+                seed: chance(),
+            };
+            Box::new(Packaging::of_packets(PACKET, &plans, Duration::ZERO, origin))
+        })
+    }
+}
+
+/// One packet, as all viewers are sent it.
+#[derive(Debug, Clone)]
+pub(super) struct Packet {
+    pub(super) kind: MediaKind,
+    pub(super) marker: bool,
+    pub(super) timestamp: u32,
+    pub(super) payload: Arc<[u8]>,
+}
+
+/// The packets of a chunk.
+pub(super) fn packets(chunk: &Chunk) -> Vec<Packet> {
+    let packet = |packet: rtsp::Packet| {
+        let kind = match packet.channel {
+            PICTURES => MediaKind::Video,
+            SOUND => MediaKind::Audio,
+            _ => return None, // reports: each viewer's are str0m's
+        };
+        let packet::Packet { header, payload } = packet::Packet::parse(&packet.bytes).ok()?;
+        Some(Packet { kind, marker: header.marker, timestamp: header.timestamp, payload: payload.into() })
+    };
+    Packets::of(chunk.bytes.clone()).filter_map(packet).collect()
+}
+
+/// Places media time on the clock, evenly: what is shown together was not always sent together.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    at: Option<(MediaTime, Instant)>,
+}
+
+impl Placed {
+    /// When a chunk was, for the sender's reports.
+    pub(super) fn place(&mut self, chunk: &Chunk) -> Instant {
+        if let Some((time, instant)) = self.at {
+            let since = chunk.dts.saturating_sub(time).ticks_in(Timescale::MICROS);
+            let expected = u64::try_from(since).ok().map(|since| instant + Duration::from_micros(since));
+            if let Some(expected) = expected
+                && expected.max(chunk.arrival) - expected.min(chunk.arrival) < MISPLACED
+            {
+                return expected;
+            }
+        }
+        self.at = Some((chunk.dts, chunk.arrival));
+        chunk.arrival
+    }
+}
+
+/// Channels of a chunk's packets.
+const PICTURES: u8 = 0;
+const SOUND: u8 = 2;
+/// Bytes of a packet at most: with what SRTP and a tunnel put around it, it still fits everywhere.
+const PACKET: usize = 1_200;
+/// Clocks that are further apart have nothing to do with each other.
+const MISPLACED: Duration = Duration::from_millis(200);

@@ -1,0 +1,248 @@
+//! WebRTC: peers on one port, whatever they are there for.
+//!
+//! An endpoint has an offer and wants an answer; what is sent and taken over the connection then is said in a [`Part`]. The protocol itself
+//! (ICE, DTLS, SRTP, SCTP) is str0m's, in its RTP mode: packets are made once for a stream ([`feed`]), and a viewer costs a header and a
+//! cipher.
+//!
+//! - [`Offer::judge`] reads what a peer offers and makes the answer; nothing is reserved yet.
+//! - [`Answered::begin`] makes a session of it, which a [worker](worker) serves until either side ends.
+//!
+//! We are ICE-lite (RFC 8445 §2.5): every peer comes to us, at addresses that are told at once.
+//!
+//! Not here: HTTP (see `endpoints::webrtc`), who may watch and publish.
+
+mod addresses;
+mod description;
+mod directory;
+mod feed;
+mod offer;
+mod peer;
+mod port;
+mod settings;
+mod showing;
+mod streams;
+mod taking;
+mod wire;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use str0m::RtcConfig;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use self::directory::Purpose;
+pub use self::feed::Feed;
+pub use self::offer::{Answered, Offer, Part, Session, Unacceptable, Wants};
+pub use self::peer::{Heard, Message};
+pub use self::settings::{IceServer, Settings};
+
+use self::directory::{Directory, Place};
+use self::port::{Port, Way};
+use self::streams::Streams;
+use self::worker::{Command, Worker};
+use crate::net::transport::Transport;
+use crate::supervise::tasks::Tasks;
+
+/// The peers there are; none while nothing is listened on. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct WebRtc {
+    running: Arc<OnceLock<Arc<Running>>>,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Running {
+    settings: Settings,
+    ports: Vec<Port>,
+    /// What is listened on.
+    listening: Vec<SocketAddr>,
+    streams: Streams,
+    directory: Directory,
+    workers: Vec<Post>,
+    numbers: AtomicU64,
+    config: RtcConfig,
+    stop: CancellationToken,
+}
+
+/// Where a worker is asked for something.
+#[derive(Debug)]
+struct Post {
+    commands: mpsc::Sender<Command>,
+    sessions: AtomicUsize,
+}
+
+/// What a request says of a session's ICE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patch {
+    /// More candidates, for the ICE session of this entity tag.
+    Candidates {
+        /// The tag.
+        etag: String,
+    },
+    /// ICE begins again, with these credentials.
+    Restart {
+        /// `a=ice-ufrag`.
+        fragment: String,
+        /// `a=ice-pwd`.
+        password: String,
+    },
+}
+
+/// What came of a [`Patch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patched {
+    /// It was taken.
+    Taken,
+    /// It is for an ICE session that is over.
+    Outdated,
+    /// It says nothing that can be.
+    Wrong,
+    /// ICE begins again, with these credentials of ours.
+    Restarted {
+        /// `a=ice-ufrag`, which is also the entity tag.
+        fragment: String,
+        /// `a=ice-pwd`.
+        password: String,
+    },
+}
+
+impl WebRtc {
+    /// Begins to serve peers on these sockets.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen(
+        &self,
+        settings: Settings,
+        sockets: Vec<UdpSocket>,
+        tasks: &Tasks,
+        stop: &CancellationToken,
+    ) -> std::io::Result<()> {
+        let listening = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
+        let ports = sockets.into_iter().map(Port::new).collect::<Result<Vec<_>, _>>()?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WORKERS);
+        let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores)
+            .map(|_| {
+                let (commands, inbox) = mpsc::channel(WAITING);
+                (Post { commands, sessions: AtomicUsize::new(0) }, inbox)
+            })
+            .unzip();
+        let running = Arc::new(Running {
+            settings,
+            ports,
+            listening,
+            streams: Streams::default(),
+            directory: Directory::default(),
+            workers,
+            numbers: AtomicU64::new(0),
+            config: offer::config(),
+            stop: stop.clone(),
+        });
+        for at in 0..running.ports.len() {
+            let (running, stop) = (Arc::clone(&running), stop.clone());
+            tasks.spawn("webrtc-port", async move {
+                running.ports[at].receive(|way, datagram| _ = running.take(way, datagram), stop).await;
+            });
+        }
+        for (index, inbox) in inboxes.into_iter().enumerate() {
+            tasks.spawn("webrtc-worker", Worker::new(index, Arc::clone(&running), inbox).run());
+        }
+        // Listening twice would be a mistake of ours; the first one stays.
+        let _ = self.running.set(running);
+        Ok(())
+    }
+
+    /// Serves a peer that comes by TCP.
+    pub async fn serve(&self, connection: Transport, peer: SocketAddr) {
+        let (Some(running), Ok(local)) = (self.running.get(), connection.tcp().local_addr()) else { return };
+        tokio::select! {
+            () = running.streams.serve(connection, local, peer, |way, datagram| running.take(way, datagram)) => {}
+            () = running.stop.cancelled() => {}
+        }
+    }
+
+    /// The servers that a peer is told of, to find out its own addresses.
+    pub fn ice_servers(&self) -> &[IceServer] {
+        self.running.get().map_or(&[], |running| &running.settings.ice_servers)
+    }
+
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.running.get().map_or(0, |running| running.directory.count())
+    }
+
+    /// Says something of a session's ICE; `None` if there is no such session for this purpose.
+    pub async fn patch(&self, id: &str, purpose: &Purpose, patch: Patch) -> Option<Patched> {
+        let running = self.running.get()?;
+        let Place { worker, number } = running.directory.named(id, purpose)?;
+        let (reply, answer) = oneshot::channel();
+        running.workers.get(worker)?.commands.send(Command::Patch { number, patch, reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Ends a session; `false` if there is none such for this purpose.
+    pub async fn close(&self, id: &str, purpose: &Purpose) -> bool {
+        let Some(running) = self.running.get() else { return false };
+        let Some(place) = running.directory.named(id, purpose) else { return false };
+        running.order(place, Command::Close { number: place.number }).await;
+        true
+    }
+}
+
+impl Running {
+    /// Takes a datagram to whom it is for; whether it is for anybody.
+    fn take(&self, way: Way, datagram: &[u8]) -> bool {
+        let Some(Place { worker, number }) = self.directory.find(&way, wire::asked_for(datagram)) else {
+            return false;
+        };
+        let bytes = Bytes::copy_from_slice(datagram);
+        let command = Command::Datagram { number, way, bytes, arrival: Instant::now() };
+        if let Some(post) = self.workers.get(worker) {
+            // Full: it is lost, as on any network.
+            let _ = post.commands.try_send(command);
+        }
+        true
+    }
+
+    async fn order(&self, place: Place, command: Command) {
+        if let Some(post) = self.workers.get(place.worker) {
+            // A worker ends with the server.
+            let _ = post.commands.send(command).await;
+        }
+    }
+
+    /// The place for one more session: where there are fewest.
+    fn place(&self) -> Place {
+        let sessions = |post: &Post| post.sessions.load(Ordering::Relaxed);
+        let worker = (0..self.workers.len()).min_by_key(|at| sessions(&self.workers[*at])).unwrap_or(0);
+        if let Some(post) = self.workers.get(worker) {
+            post.sessions.fetch_add(1, Ordering::Relaxed);
+        }
+        Place { worker, number: self.numbers.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// A session of a worker ended.
+    fn left(&self, worker: usize) {
+        if let Some(post) = self.workers.get(worker) {
+            post.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Any number.
+pub(crate) fn chance() -> u32 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    // Each state has keys of its own, by chance.
+    RandomState::new().build_hasher().finish() as u32
+}
+
+/// More cores than this are left to the rest of the server.
+const MOST_WORKERS: usize = 8;
+/// What waits for a worker: a second of a fast publisher.
+const WAITING: usize = 2_048;

@@ -1,0 +1,337 @@
+//! One session: a peer's connection, and what goes over it.
+//!
+//! str0m decides everything about the connection and does nothing by itself: what comes and what time it is are handed in, and what is to
+//! be sent is taken out after each of that ([`Peer::settle`]).
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use str0m::channel::ChannelId;
+use str0m::net::{Protocol, Receive};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::directory::Place;
+use super::port::{Outbox, Way};
+use super::showing::Showing;
+use super::taking::Taking;
+use super::{Patch, Patched, Running, description};
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: String,
+    pub(super) place: Place,
+    pub(super) rtc: Rtc,
+    pub(super) showing: Option<Showing>,
+    pub(super) taking: Option<Taking>,
+    pub(super) data: Option<Data>,
+    /// What they asked for at first, for when ICE begins again.
+    pub(super) offer: String,
+    pub(super) fragment: String,
+    began: Instant,
+    heard: Instant,
+    pub(super) deadline: Instant,
+    ways: Vec<Way>,
+    is_connected: bool,
+    needs: Needs,
+}
+
+/// What came of settling.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Needs {
+    /// Is connected from now on.
+    pub(super) join: bool,
+    /// Has lost the thread.
+    pub(super) beginning: bool,
+}
+
+/// Data channels of a session: what is heard goes here; what is said comes as a command.
+#[derive(Debug)]
+pub(super) struct Data {
+    pub(super) heard: mpsc::Sender<Heard>,
+    pub(super) channels: Vec<(ChannelId, String)>,
+}
+
+/// What a peer says on a data channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// There is a channel of this name.
+    Opened(String),
+    /// A message.
+    Message(Message),
+    /// It is gone.
+    Closed(String),
+}
+
+/// One message of a data channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The channel's name.
+    pub label: String,
+    /// Text, not bytes.
+    pub is_text: bool,
+    /// What it says.
+    pub bytes: Bytes,
+}
+
+/// Why a session ended, in words for the log.
+pub(super) type Ended = &'static str;
+
+impl Peer {
+    #[allow(clippy::too_many_arguments)] // each stands for itself
+    pub(super) fn new(
+        id: String,
+        place: Place,
+        rtc: Rtc,
+        offer: String,
+        fragment: String,
+        showing: Option<Showing>,
+        taking: Option<Taking>,
+        data: Option<Data>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            place,
+            rtc,
+            showing,
+            taking,
+            data,
+            offer,
+            fragment,
+            began: now,
+            heard: now,
+            deadline: now,
+            ways: Vec::new(),
+            is_connected: false,
+            needs: Needs::default(),
+        }
+    }
+
+    /// Takes a datagram.
+    pub(super) fn receive(&mut self, way: Way, bytes: &[u8], now: Instant) -> Result<(), Ended> {
+        let proto = if way.is_tcp { Protocol::Tcp } else { Protocol::Udp };
+        // What is none of STUN, DTLS, RTP and RTCP is nothing to anybody.
+        let Ok(contents) = bytes.try_into() else { return Ok(()) };
+        let receive = Receive { proto, source: way.peer, destination: way.local, contents };
+        let input = Input::Receive(now, receive);
+        if !self.rtc.accepts(&input) {
+            return Ok(());
+        }
+        self.heard = now;
+        self.rtc.handle_input(input).map_err(|error| {
+            debug!(%error, "a WebRTC session cannot go on");
+            "what the peer sent cannot be understood"
+        })
+    }
+
+    /// Lets time pass.
+    pub(super) fn advance(&mut self, now: Instant) -> Result<(), Ended> {
+        if let Some(taking) = &mut self.taking {
+            taking.advance(now).map_err(|_| "the stream no longer takes it")?;
+        }
+        self.rtc.handle_input(Input::Timeout(now)).map_err(|error| {
+            debug!(%error, "a WebRTC session cannot go on");
+            "the connection failed"
+        })
+    }
+
+    /// Whether it has to end by itself.
+    pub(super) fn check(&mut self, now: Instant) -> Result<(), Ended> {
+        let door = |showing: &Showing| showing.admission.door().is_cancelled();
+        if self.showing.as_ref().is_some_and(door) {
+            return Err("closed by the operator");
+        }
+        if self.taking.as_ref().is_some_and(|taking| taking.seat.door().is_cancelled()) {
+            return Err("another publisher took over, or the operator closed it");
+        }
+        if self.data.as_ref().is_some_and(|data| data.heard.is_closed()) {
+            return Err("nobody listens any more");
+        }
+        if !self.is_connected && now >= self.began + CONNECTING {
+            return Err("no connection came about");
+        }
+        if now >= self.heard + SILENCE {
+            return Err("the peer is gone");
+        }
+        if self.is_connected && self.taking.as_ref().is_some_and(|taking| taking.is_silent(now)) {
+            return Err("nothing was published for too long");
+        }
+        Ok(())
+    }
+
+    /// Takes out what came of what was put in: sends packets, hears events. To be called after each input.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> Result<Needs, Ended> {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    let intake = self.taking.as_ref().and_then(Taking::deadline);
+                    self.deadline = intake.map_or(at, |intake| intake.min(at));
+                    break;
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    let is_tcp = transmit.proto != Protocol::Udp;
+                    let way = Way { is_tcp, local: transmit.source, peer: transmit.destination };
+                    self.learn(way, running);
+                    if is_tcp {
+                        if !running.streams.send(&way, &transmit.contents)
+                            && let Some(showing) = &mut self.showing
+                        {
+                            showing.fall_behind();
+                        }
+                    } else {
+                        outbox.push(way, &transmit.contents, &running.ports);
+                    }
+                }
+                Ok(Output::Event(event)) => self.hear(event, now)?,
+                Err(error) => {
+                    debug!(%error, "a WebRTC session cannot go on");
+                    return Err("the connection failed");
+                }
+            }
+        }
+        if !self.rtc.is_alive() {
+            return Err("the peer closed it");
+        }
+        Ok(std::mem::take(&mut self.needs))
+    }
+
+    fn hear(&mut self, event: Event, now: Instant) -> Result<(), Ended> {
+        match event {
+            Event::Connected => {
+                self.is_connected = true;
+                self.needs.join = true;
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                return Err("the peer is gone");
+            }
+            Event::Closed => return Err("the peer closed it"),
+            Event::KeyframeRequest(_) => {
+                let beginning = self.showing.as_mut().is_some_and(|showing| showing.needs_beginning(now));
+                self.needs.beginning |= beginning;
+            }
+            Event::RtpPacket(packet) => {
+                if let Some(taking) = &mut self.taking {
+                    taking.take(&mut self.rtc, &packet, now).map_err(|_| "the stream no longer takes it")?;
+                }
+            }
+            Event::ChannelOpen(id, label) => {
+                if let Some(data) = &mut self.data
+                    && data.channels.len() < MOST_CHANNELS
+                {
+                    data.channels.push((id, label.clone()));
+                    data.tell(Heard::Opened(label))?;
+                }
+            }
+            Event::ChannelData(said) => {
+                if let Some(data) = &mut self.data
+                    && let Some((_, label)) = data.channels.iter().find(|(id, _)| *id == said.id)
+                {
+                    let message =
+                        Message { label: label.clone(), is_text: !said.binary, bytes: said.data.into() };
+                    data.tell(Heard::Message(message))?;
+                }
+            }
+            Event::ChannelClose(id) => {
+                if let Some(data) = &mut self.data
+                    && let Some(at) = data.channels.iter().position(|(known, _)| *known == id)
+                {
+                    let (_, label) = data.channels.swap_remove(at);
+                    data.tell(Heard::Closed(label))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Says something on a data channel; nothing, if there is none of that name.
+    pub(super) fn say(&mut self, message: &Message) -> Result<(), Ended> {
+        let channels = self.data.iter().flat_map(|data| &data.channels);
+        let Some((id, _)) = channels.into_iter().find(|(_, label)| *label == message.label) else {
+            return Ok(());
+        };
+        let Some(mut channel) = self.rtc.channel(*id) else { return Ok(()) };
+        match channel.write(!message.is_text, &message.bytes) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the peer does not take what it is told"),
+            Err(_) => Err("the data channel failed"),
+        }
+    }
+
+    /// What a request says of ICE: more candidates of theirs, or that it begins again.
+    pub(super) fn patch(&mut self, patch: Patch, running: &Running) -> Patched {
+        match patch {
+            // They come to us: whatever their address is, we see it.
+            Patch::Candidates { etag } if etag == self.fragment => Patched::Taken,
+            Patch::Candidates { .. } => Patched::Outdated,
+            Patch::Restart { fragment, password } => {
+                let Some(offer) = description::restarted(&self.offer, &fragment, &password) else {
+                    return Patched::Wrong;
+                };
+                let Ok(offer) = str0m::change::SdpOffer::from_sdp_string(&offer) else {
+                    return Patched::Wrong;
+                };
+                let Ok(answer) = self.rtc.sdp_api().accept_offer(offer) else { return Patched::Wrong };
+                let answer = answer.to_sdp_string();
+                let ours = description::value(&answer, "a=ice-ufrag:").unwrap_or_default().to_owned();
+                let password = description::value(&answer, "a=ice-pwd:").unwrap_or_default().to_owned();
+                running.directory.rename(&self.fragment, &ours, self.place);
+                self.fragment.clone_from(&ours);
+                Patched::Restarted { fragment: ours, password }
+            }
+        }
+    }
+
+    /// Ends it, telling the peer if that can be.
+    pub(super) fn end(mut self, reason: Ended, outbox: &mut Outbox, running: &Running) {
+        debug!(reason, "a WebRTC session ended");
+        // One that cannot say goodbye ends all the same.
+        let _ = self.rtc.close();
+        for _ in 0..MOST_GOODBYES {
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) if transmit.proto == Protocol::Udp => {
+                    let way = Way { is_tcp: false, local: transmit.source, peer: transmit.destination };
+                    outbox.push(way, &transmit.contents, &running.ports);
+                }
+                Ok(Output::Event(_) | Output::Transmit(_)) => {}
+                Ok(Output::Timeout(_)) | Err(_) => break,
+            }
+        }
+        running.directory.leave(&self.id, &self.fragment, &self.ways, self.place);
+        if let Some(taking) = self.taking {
+            taking.end(reason);
+        }
+    }
+
+    /// We answer on this way, so what comes from there is for us.
+    fn learn(&mut self, way: Way, running: &Running) {
+        if !self.ways.contains(&way) && self.ways.len() < MOST_WAYS {
+            self.ways.push(way);
+            running.directory.learn(way, self.place);
+        }
+    }
+}
+
+impl Data {
+    /// Whoever does not listen to what they are told is not told more.
+    fn tell(&self, heard: Heard) -> Result<(), Ended> {
+        self.heard.try_send(heard).map_err(|_| "nobody takes up what the peer says")
+    }
+}
+
+/// So long a connection may take to come about.
+const CONNECTING: Duration = Duration::from_secs(20);
+/// A browser makes itself heard every few seconds (RFC 7675); whoever is silent for so long is gone.
+const SILENCE: Duration = Duration::from_secs(12);
+/// Addresses of one peer: it tries some, and moves now and then.
+const MOST_WAYS: usize = 64;
+const MOST_CHANNELS: usize = 16;
+const MOST_GOODBYES: usize = 16;

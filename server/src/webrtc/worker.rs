@@ -1,0 +1,334 @@
+//! A task that serves many sessions: their datagrams, their time, and the packets of the streams they watch.
+//!
+//! There are as many workers as cores, and no task for a viewer. A stream's chunk is taken apart once in each worker and given to one viewer
+//! after the other, none of whom is waited for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hub::{Next, PackagingKey, Subscription};
+use media::Chunk;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::warn;
+
+use super::feed::{Placed, packets};
+use super::peer::{Ended, Message, Peer};
+use super::port::{Outbox, Way};
+use super::{Patch, Patched, Running};
+use crate::telemetry::Throttle;
+
+/// What a worker is asked for.
+#[derive(Debug)]
+pub(super) enum Command {
+    Open(Box<Peer>),
+    Datagram { number: u64, way: Way, bytes: Bytes, arrival: Instant },
+    Patch { number: u64, patch: Patch, reply: oneshot::Sender<Patched> },
+    Say { number: u64, message: Message },
+    Close { number: u64 },
+}
+
+/// The sessions of one task.
+#[derive(Debug)]
+pub(super) struct Worker {
+    running: Arc<Running>,
+    commands: mpsc::Receiver<Command>,
+    peers: HashMap<u64, Peer>,
+    due: BTreeSet<(Instant, u64)>,
+    groups: HashMap<Key, Group>,
+    /// A stream of some group has something.
+    rung: Arc<Notify>,
+    outbox: Outbox,
+    /// Those who are to be given a beginning.
+    joining: Vec<u64>,
+    index: usize,
+    checked: Instant,
+    reordered: Throttle,
+}
+
+/// A stream's address in memory, and the packaging. A group holds its stream, so no other can have that address.
+type Key = (usize, PackagingKey);
+
+/// Those who watch the same.
+#[derive(Debug)]
+struct Group {
+    observer: Subscription<Chunk>,
+    members: Vec<u64>,
+    bell: Arc<Bell>,
+    waker: Waker,
+    placed: Placed,
+}
+
+/// Wakes the worker, and says for which group.
+#[derive(Debug)]
+struct Bell {
+    is_rung: AtomicBool,
+    worker: Arc<Notify>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_rung.store(true, Ordering::Release);
+        self.worker.notify_one();
+    }
+}
+
+impl Worker {
+    pub(super) fn new(index: usize, running: Arc<Running>, commands: mpsc::Receiver<Command>) -> Self {
+        Self {
+            running,
+            commands,
+            peers: HashMap::new(),
+            due: BTreeSet::new(),
+            groups: HashMap::new(),
+            rung: Arc::default(),
+            outbox: Outbox::default(),
+            joining: Vec::new(),
+            index,
+            checked: Instant::now(),
+            reordered: Throttle::new(Duration::from_secs(10)),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let check = self.checked + BETWEEN_CHECKS;
+            let wake = self.due.first().map_or(check, |(at, _)| check.min(*at));
+            let command = tokio::select! {
+                biased;
+                () = self.running.stop.cancelled() => return self.end_all("the server ends"),
+                () = self.rung.notified() => None,
+                command = self.commands.recv() => match command {
+                    Some(command) => Some(command),
+                    None => return self.end_all("the server ends"),
+                },
+                // Nothing to do without anybody.
+                () = tokio::time::sleep_until(wake.into()), if !self.peers.is_empty() => None,
+            };
+            self.take(command);
+            self.advance();
+            self.deliver();
+            for number in std::mem::take(&mut self.joining) {
+                self.join(number, Instant::now());
+            }
+            self.outbox.flush(&self.running.ports);
+        }
+    }
+
+    /// Takes a command, and some of those that wait behind it.
+    fn take(&mut self, first: Option<Command>) {
+        let mut next = first;
+        for _ in 0..AT_ONCE {
+            match next.take() {
+                Some(command) => self.obey(command),
+                None => return,
+            }
+            next = self.commands.try_recv().ok();
+        }
+        if let Some(command) = next {
+            self.obey(command);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::Open(peer) => {
+                let number = peer.place.number;
+                self.peers.insert(number, *peer);
+                self.with(number, now, |peer, _| peer.advance(now));
+            }
+            Command::Datagram { number, way, bytes, arrival } => {
+                self.with(number, now, |peer, _| peer.receive(way, &bytes, arrival));
+            }
+            Command::Patch { number, patch, reply } => self.with(number, now, |peer, running| {
+                // Whoever asked may be gone.
+                let _ = reply.send(peer.patch(patch, running));
+                Ok(())
+            }),
+            Command::Say { number, message } => self.with(number, now, |peer, _| peer.say(&message)),
+            Command::Close { number } => self.with(number, now, |_, _| Err("the peer asked for it")),
+        }
+    }
+
+    /// Does something to a session, and what follows from it.
+    fn with(
+        &mut self,
+        number: u64,
+        now: Instant,
+        act: impl FnOnce(&mut Peer, &Running) -> Result<(), Ended>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&number) else { return };
+        let before = (peer.deadline, number);
+        let done = act(peer, &self.running).and_then(|()| peer.settle(now, &mut self.outbox, &self.running));
+        self.due.remove(&before);
+        match done {
+            Ok(needs) => {
+                self.due.insert((peer.deadline, number));
+                if needs.join || needs.beginning {
+                    self.joining.push(number);
+                }
+            }
+            Err(reason) => self.remove(number, reason),
+        }
+    }
+
+    /// Gives a viewer what there is, and a place in the group of those who watch the same. That group has nothing before it then that the
+    /// viewer lacks.
+    fn join(&mut self, number: u64, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&number) else { return };
+        let Some(showing) = &mut peer.showing else { return };
+        let key = (Arc::as_ptr(showing.feed.stream()).addr(), showing.feed.key().clone());
+        let subscription = showing.join(&mut peer.rtc, now);
+        let group = self.groups.entry(key).or_insert_with(|| {
+            let bell = Arc::new(Bell { is_rung: AtomicBool::new(true), worker: Arc::clone(&self.rung) });
+            let waker = Waker::from(Arc::clone(&bell));
+            let observer = subscription.observe();
+            Group { observer, members: Vec::new(), bell, waker, placed: Placed::default() }
+        });
+        if !group.members.contains(&number) {
+            group.members.push(number);
+        }
+        // The observer waits for nothing yet.
+        group.bell.is_rung.store(true, Ordering::Release);
+        self.rung.notify_one();
+        self.with(number, now, |peer, _| peer.advance(now));
+    }
+
+    /// Gives all viewers what their streams have.
+    fn deliver(&mut self) {
+        let rung = |group: &Group| group.bell.is_rung.load(Ordering::Acquire);
+        let keys: Vec<Key> =
+            self.groups.iter().filter(|(_, group)| rung(group)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            let Some(mut group) = self.groups.remove(&key) else { continue };
+            group.bell.is_rung.store(false, Ordering::Release);
+            let mut over = None;
+            loop {
+                let waker = group.waker.clone();
+                match group.observer.poll_next(&Context::from_waker(&waker)) {
+                    Poll::Ready(Next::Item(chunk)) => {
+                        if let Err(reason) = self.show(&mut group, &chunk) {
+                            over = Some(reason);
+                            break;
+                        }
+                    }
+                    // The next one is a random access point: everybody goes on there.
+                    Poll::Ready(Next::Skipped { .. }) => {}
+                    Poll::Ready(Next::Closed(_)) => {
+                        over = Some("the stream is closed");
+                        break;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            match over {
+                Some(reason) => group.members.iter().for_each(|number| self.remove(*number, reason)),
+                None if group.members.is_empty() => {}
+                None => {
+                    self.groups.insert(key, group);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, group: &mut Group, chunk: &Chunk) -> Result<(), Ended> {
+        // A change that was to be negotiated: they have to ask again.
+        if chunk.init.is_some() {
+            return Err("the stream is another one now");
+        }
+        let stream = group.observer.stream();
+        if chunk.random_access && stream.is_reordered() {
+            if let Some(held) = self.reordered.allow() {
+                warn!(stream = %stream.name(), held,
+                    "the stream has B-frames, which WebRTC cannot carry; switch B-frames off in the encoder, or watch by another way");
+            }
+            return Err("the stream has B-frames");
+        }
+        let number = group.observer.position().map_or(0, |next| next.saturating_sub(1));
+        let all = packets(chunk);
+        let at = group.placed.place(chunk);
+        let now = Instant::now();
+        let mut timings = None;
+        let Self { peers, outbox, running, due, joining, .. } = self;
+        let mut ended = Vec::new();
+        group.members.retain(|member| {
+            let Some(peer) = peers.get_mut(member) else { return false };
+            let before = (peer.deadline, *member);
+            let Some(showing) = &mut peer.showing else { return false };
+            if !showing.show(&mut peer.rtc, number, chunk, &all, at) {
+                return true;
+            }
+            timings.get_or_insert_with(|| Arc::clone(showing.admission.timings()));
+            let done = peer.advance(now).and_then(|()| peer.settle(now, outbox, running));
+            due.remove(&before);
+            match done {
+                Ok(needs) => {
+                    due.insert((peer.deadline, *member));
+                    if needs.beginning {
+                        joining.push(*member);
+                    }
+                    true
+                }
+                Err(reason) => {
+                    ended.push((*member, reason));
+                    false
+                }
+            }
+        });
+        self.outbox.flush(&self.running.ports);
+        // Once for all of them: what the last one waited.
+        if let Some(timings) = timings {
+            timings.delay.observe(chunk.arrival.elapsed());
+        }
+        ended.into_iter().for_each(|(number, reason)| self.remove(number, reason));
+        Ok(())
+    }
+
+    /// Lets time pass for those whose time it is, and looks for those who are gone.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        for _ in 0..self.due.len() {
+            let Some((_, number)) = self.due.first().copied().filter(|(at, _)| *at <= now) else { break };
+            self.with(number, now, |peer, _| peer.advance(now));
+        }
+        if now < self.checked + BETWEEN_CHECKS {
+            return;
+        }
+        self.checked = now;
+        let check = |(number, peer): (&u64, &mut Peer)| Some((*number, peer.check(now).err()?));
+        let over: Vec<(u64, Ended)> = self.peers.iter_mut().filter_map(check).collect();
+        over.into_iter().for_each(|(number, reason)| self.remove(number, reason));
+    }
+
+    fn remove(&mut self, number: u64, reason: Ended) {
+        let Some(peer) = self.peers.remove(&number) else { return };
+        self.due.remove(&(peer.deadline, number));
+        if peer.showing.is_some() {
+            for group in self.groups.values_mut() {
+                group.members.retain(|member| *member != number);
+            }
+            self.groups.retain(|_, group| !group.members.is_empty());
+        }
+        peer.end(reason, &mut self.outbox, &self.running);
+        self.running.left(self.index);
+    }
+
+    fn end_all(&mut self, reason: Ended) {
+        let all: Vec<u64> = self.peers.keys().copied().collect();
+        all.into_iter().for_each(|number| self.remove(number, reason));
+        self.outbox.flush(&self.running.ports);
+    }
+}
+
+/// Commands that are taken before anything else is looked at.
+const AT_ONCE: usize = 64;
+/// How often it is looked whether somebody is gone, or has to go.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(250);

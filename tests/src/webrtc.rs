@@ -1,0 +1,333 @@
+//! A peer by WebRTC that counts what it gets, or sends a film: the same protocol as the server's, on the other side.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::ChannelId;
+use str0m::media::{Direction, MediaKind, MediaTime, Mid};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+use crate::http::{self, Response};
+use crate::{Server, byte_stream};
+
+/// In a configuration: a port of the test's own.
+pub const ANYWHERE: &str = "[webrtc]\nlisten = \"127.0.0.1:0\"\n";
+
+/// What a peer would have.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    /// Pictures, in which direction.
+    pub video: Option<Direction>,
+    /// Sound.
+    pub audio: Option<Direction>,
+    /// A data channel of this name.
+    pub channel: Option<&'static str>,
+    /// Formats it knows beside Opus: `h264`, `vp8`.
+    pub codec: &'static str,
+}
+
+/// Watches pictures and sound.
+pub const WATCH: Wish =
+    Wish { video: Some(Direction::RecvOnly), audio: Some(Direction::RecvOnly), channel: None, codec: "h264" };
+
+/// Publishes pictures.
+pub const PUBLISH: Wish =
+    Wish { video: Some(Direction::SendOnly), audio: None, channel: None, codec: "h264" };
+
+/// A peer.
+#[derive(Debug)]
+pub struct Peer {
+    rtc: Rtc,
+    wire: Wire,
+    address: SocketAddr,
+    offer: String,
+    pending: Option<SdpPendingOffer>,
+    video: Option<Mid>,
+    /// Where its session is.
+    pub session: String,
+    /// The answer, as it came.
+    pub answer: String,
+    /// Pictures: when each came, and whether it is a random access point.
+    pub pictures: Vec<(Instant, bool)>,
+    /// Their times, in 90 kHz.
+    pub times: Vec<u64>,
+    /// Units of sound.
+    pub sounds: usize,
+    /// Pictures that were not whole.
+    pub damaged: usize,
+    /// Messages of data channels.
+    pub messages: Vec<Vec<u8>>,
+    /// Open data channels.
+    pub channels: Vec<ChannelId>,
+    /// The server asked for a keyframe.
+    pub asked: usize,
+    /// There is a connection.
+    pub is_connected: bool,
+    began: Instant,
+}
+
+impl Peer {
+    /// Makes an offer, and does not send it yet.
+    pub fn new(wish: Wish) -> Self {
+        Self::by(Wire::udp(), wish)
+    }
+
+    /// The same by TCP alone (RFC 4571), for a server that listens where [`ANYWHERE`] says.
+    pub fn by_tcp(server: &Server, wish: Wish) -> Self {
+        let address = crate::eventually("the server says where it listens for WebRTC", || {
+            let log = server.log();
+            let (_, rest) = log.split_once("protocol=\"WebRTC\" address=")?;
+            rest.split_whitespace().next()?.parse::<SocketAddr>().ok()
+        });
+        let stream = TcpStream::connect(address).expect("the server listens");
+        Self::by(Wire::Tcp { stream, bytes: Vec::new() }, wish)
+    }
+
+    fn by(wire: Wire, wish: Wish) -> Self {
+        let address = wire.address();
+        let config = RtcConfig::new().clear_codecs().enable_opus(true, false);
+        let config = match wish.codec {
+            "h264" => config.enable_h264(true),
+            _ => config.enable_vp8(true),
+        };
+        let mut rtc = config.build(Instant::now());
+        let candidate = match &wire {
+            Wire::Udp(_) => Candidate::host(address, "udp"),
+            Wire::Tcp { .. } => Candidate::builder().tcp().host(address).tcptype(TcpType::Active).build(),
+        };
+        let candidate = candidate.expect("the address is one");
+        rtc.add_local_candidate(candidate);
+        let mut changes = rtc.sdp_api();
+        let mut add = |kind, direction: Option<Direction>| {
+            direction.map(|direction| changes.add_media(kind, direction, None, None, None))
+        };
+        let audio = add(MediaKind::Audio, wish.audio);
+        let video = add(MediaKind::Video, wish.video);
+        let _ = audio;
+        if let Some(label) = wish.channel {
+            changes.add_channel(label.to_owned());
+        }
+        let (offer, pending) = changes.apply().expect("something is wanted");
+        Self {
+            rtc,
+            wire,
+            address,
+            offer: offer.to_sdp_string(),
+            pending: Some(pending),
+            video,
+            session: String::new(),
+            answer: String::new(),
+            pictures: Vec::new(),
+            times: Vec::new(),
+            sounds: 0,
+            damaged: 0,
+            messages: Vec::new(),
+            channels: Vec::new(),
+            asked: 0,
+            is_connected: false,
+            began: Instant::now(),
+        }
+    }
+
+    /// Watches a stream.
+    pub fn watch(server: &Server, stream: &str) -> Self {
+        let mut peer = Self::new(WATCH);
+        let response = peer.post(server, &format!("/{stream}/whep"));
+        peer.accept(&response);
+        peer
+    }
+
+    /// The offer.
+    pub fn offer(&self) -> &str {
+        &self.offer
+    }
+
+    /// Sends its offer.
+    pub fn post(&self, server: &Server, path: &str) -> Response {
+        post(server, path, &self.offer)
+    }
+
+    /// Takes the answer.
+    pub fn accept(&mut self, response: &Response) {
+        assert_eq!(response.status, 201, "{}", response.body);
+        self.session = response.header("location").expect("a session has an address").to_owned();
+        self.take(&response.body);
+    }
+
+    /// Takes an answer however it came.
+    pub fn take(&mut self, answer: &str) {
+        self.answer = answer.to_owned();
+        let answer = SdpAnswer::from_sdp_string(answer).expect("the answer is one");
+        let pending = self.pending.take().expect("it is answered once");
+        self.rtc.sdp_api().accept_answer(pending, answer).expect("the answer fits the offer");
+    }
+
+    /// Serves the connection until `done`, or for so long; whether it was done.
+    pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if done(self) {
+                return true;
+            }
+            self.step(Duration::from_millis(20));
+        }
+        done(self)
+    }
+
+    /// Serves the connection for a moment.
+    pub fn step(&mut self, patience: Duration) {
+        let timeout = self.drain();
+        let wait = timeout.saturating_duration_since(Instant::now()).min(patience);
+        let wait = wait.max(Duration::from_millis(1));
+        let came = self.wire.receive(wait);
+        if came.is_empty() {
+            // Nothing yet, or the server is gone.
+            self.input(Input::Timeout(Instant::now()));
+        }
+        let proto = self.wire.protocol();
+        for (source, datagram) in came {
+            let Ok(contents) = datagram[..].try_into() else { continue };
+            let receive = Receive { proto, source, destination: self.address, contents };
+            self.input(Input::Receive(Instant::now(), receive));
+            self.drain();
+        }
+    }
+
+    /// Sends a picture of a byte stream at its time.
+    pub fn send(&mut self, picture: &[u8], at: u64) {
+        let mid = self.video.expect("it publishes pictures");
+        let Some(writer) = self.rtc.writer(mid) else { return };
+        let first = writer.payload_params().next().expect("a format was agreed on").pt();
+        let time = MediaTime::from_90khz(at);
+        writer.write(first, Instant::now(), time, picture).expect("it may send");
+        self.drain();
+    }
+
+    /// Says something on every data channel.
+    pub fn say(&mut self, text: &str) {
+        for id in self.channels.clone() {
+            self.rtc.channel(id).expect("it is open").write(false, text.as_bytes()).expect("it may send");
+        }
+        self.drain();
+    }
+
+    /// Whether the connection still is.
+    pub fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+
+    /// How long it took from the offer to the first picture.
+    pub fn joined_after(&self) -> Option<Duration> {
+        self.pictures.first().map(|(at, _)| at.duration_since(self.began))
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        // What does not belong here is left out.
+        if self.rtc.accepts(&input) {
+            let _ = self.rtc.handle_input(input);
+        }
+    }
+
+    fn drain(&mut self) -> Instant {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => return at,
+                Ok(Output::Transmit(transmit)) => {
+                    self.wire.send(&transmit.contents, transmit.destination);
+                }
+                Ok(Output::Event(event)) => self.hear(event),
+                Err(_) => return Instant::now() + Duration::from_secs(1),
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Connected => self.is_connected = true,
+            Event::MediaData(data) if Some(data.mid) == self.video => {
+                let is_start = byte_stream::nal_types(&data.data).contains(&5);
+                self.damaged += usize::from(!data.contiguous);
+                self.pictures.push((Instant::now(), is_start));
+                self.times.push(data.time.rebase(str0m::media::Frequency::NINETY_KHZ).numer());
+            }
+            Event::MediaData(_) => self.sounds += 1,
+            Event::KeyframeRequest(_) => self.asked += 1,
+            Event::ChannelOpen(id, _) => self.channels.push(id),
+            Event::ChannelData(data) => self.messages.push(data.data),
+            _ => {}
+        }
+    }
+}
+
+/// What its datagrams go over.
+#[derive(Debug)]
+enum Wire {
+    Udp(UdpSocket),
+    Tcp { stream: TcpStream, bytes: Vec<u8> },
+}
+
+impl Wire {
+    fn udp() -> Self {
+        Self::Udp(UdpSocket::bind("127.0.0.1:0").expect("there is a free port"))
+    }
+
+    fn address(&self) -> SocketAddr {
+        let address = match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp { stream, .. } => stream.local_addr(),
+        };
+        address.expect("a socket has an address")
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Udp(_) => Protocol::Udp,
+            Self::Tcp { .. } => Protocol::Tcp,
+        }
+    }
+
+    /// Lost, as on any network, if it does not go.
+    fn send(&mut self, datagram: &[u8], destination: SocketAddr) {
+        let _ = match self {
+            Self::Udp(socket) => socket.send_to(datagram, destination).map(|_| ()),
+            Self::Tcp { stream, .. } => {
+                let length = u16::try_from(datagram.len()).expect("a datagram is short");
+                stream.write_all(&[&length.to_be_bytes()[..], datagram].concat())
+            }
+        };
+    }
+
+    /// What comes within this time: nothing, or some.
+    fn receive(&mut self, wait: Duration) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut buffer = [0; 16_000];
+        match self {
+            Self::Udp(socket) => {
+                socket.set_read_timeout(Some(wait)).expect("a socket takes a timeout");
+                let came = socket.recv_from(&mut buffer).ok();
+                came.map(|(length, source)| (source, buffer[..length].to_vec())).into_iter().collect()
+            }
+            Self::Tcp { stream, bytes } => {
+                stream.set_read_timeout(Some(wait)).expect("a socket takes a timeout");
+                let read = stream.read(&mut buffer).unwrap_or(0);
+                bytes.extend_from_slice(&buffer[..read]);
+                let (server, mut came) = (stream.peer_addr().expect("it is connected"), Vec::new());
+                while let Some(length) = bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)))
+                    && bytes.len() >= 2 + length
+                {
+                    came.push((server, bytes[2..2 + length].to_vec()));
+                    bytes.drain(..2 + length);
+                }
+                came
+            }
+        }
+    }
+}
+
+/// Sends an offer.
+pub fn post(server: &Server, path: &str, offer: &str) -> Response {
+    let headers = [("Content-Type", "application/sdp")];
+    http::request(server.address(), "POST", path, &headers, offer.as_bytes())
+}
