@@ -107,12 +107,11 @@ test("Chromium watches by WHEP: pictures and sound, one stream, nothing lost", a
   assert.deepEqual(/** @type {any} */ (tab).complaints, []);
 });
 
-test("a stream whose sound WebRTC cannot carry plays without it", async () => {
+test("sound that WebRTC cannot carry is heard as Opus", async () => {
   const tab = await page();
   const { status, text } = await watch(tab, "aac");
   assert.equal(status, 201, text);
-  await until("it plays", () => figures(tab), (now) => now.decoded > 20);
-  assert.equal((await figures(tab)).sounds, 0);
+  await until("it plays", () => figures(tab), (now) => now.decoded > 20 && now.energy > 0);
 });
 
 test("Chromium publishes by WHIP, and another page watches by WHEP", async () => {

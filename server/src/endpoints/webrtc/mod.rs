@@ -1,8 +1,8 @@
 //! Every stream by WebRTC: `/{stream}/whep` to watch (draft-ietf-wish-whep), `/{stream}/whip` to publish (RFC 9725).
 //!
 //! A request brings an offer and takes an answer away; what follows happens on the port of `[webrtc]` and is the crate-internal floor
-//! `webrtc`'s business. Formats are the stream's own: what a browser does not take is refused with the reason, or left out if it is only
-//! the sound.
+//! `webrtc`'s business. Pictures are the stream's own: what a browser does not take is refused with the reason. Sound that WebRTC does not know becomes
+//! Opus while somebody listens.
 
 mod exchange;
 mod live;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use media::MediaKind;
 
 use super::exchange::{self, Refusal};
-use super::live::live;
+use super::live::{live, with_opus};
 use super::purpose;
 use crate::endpoint::Context;
 use crate::supervise::cameras::Camera;
@@ -28,6 +28,7 @@ pub(super) async fn answer(
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let wanted = offer.asked().video.clone().filter(|medium| medium.receives);
+    let listens = offer.asked().audio.as_ref().is_some_and(|medium| medium.receives);
     // On until there is a session, which then keeps it on itself.
     let _hold = live(camera).await.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     let stream = camera.stream();
@@ -39,7 +40,15 @@ pub(super) async fn answer(
         );
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    let feed = feed(camera);
+    // Here is chosen whose sound is sent, and with it whose pictures: they are the same.
+    let (sounding, _sounding) = if listens {
+        let sounding = with_opus(context, camera).await;
+        let (stream, hold) = sounding.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+        (stream, Some(hold))
+    } else {
+        (Arc::clone(stream), None)
+    };
+    let feed = Feed::of(&sounding, &sounding.snapshot().tracks);
     let answered = context.webrtc.answer(offer, Wants { show: Some(&feed), takes: false })?;
     let pictures = stream.snapshot().tracks.into_iter().find(|track| track.kind() == MediaKind::Video);
     if let (Some(pictures), Some(wanted), false) = (pictures, wanted, answered.shows(MediaKind::Video)) {
@@ -62,9 +71,4 @@ pub(super) async fn answer(
     let session = answered.begin(part).await;
     exchange::located(&mut response, &path, session.id());
     Ok(response)
-}
-
-/// What is sent of a stream: its pictures, and its sound if WebRTC has a place for that.
-fn feed(camera: &Camera) -> Feed {
-    Feed::of(camera.stream(), &camera.stream().snapshot().tracks)
 }
