@@ -48,7 +48,7 @@ impl Watched {
     /// That it was found out.
     fn found(&self, quirk: &str) {
         let log = self.server.log();
-        assert!(log.contains(&format!("quirk={quirk}")), "{log}");
+        assert!(log.contains(&format!("quirk=\"{quirk}\"")), "{log}");
     }
 
     fn asked(&self, method: &str) -> Vec<String> {
@@ -69,7 +69,7 @@ fn a_camera_that_names_another_place_as_its_base_is_asked_at_its_address() {
     let oddity = || Oddity::default().says(foreign).refuses(404, |request| request.uri.contains("10.0.0.9"));
     let watched = Watched::new(oddity());
     watched.plays();
-    watched.found("ForeignBase");
+    watched.found("foreign-base");
     let told = Watched::with(oddity(), ", quirks = [\"foreign-base\"]");
     told.plays();
     assert!(told.camera.requests().iter().all(|request| !request.contains("10.0.0.9")));
@@ -89,7 +89,7 @@ fn a_camera_that_refuses_the_sign_of_life_it_offers_is_given_another() {
     within(Duration::from_secs(15), "it is asked for its options instead", || {
         (watched.asked("OPTIONS").len() >= 3).then_some(())
     });
-    watched.found("KeepAliveByOptions");
+    watched.found("keep-alive-by-options");
     assert_eq!(watched.asked("GET_PARAMETER").len(), 1);
 }
 
@@ -116,7 +116,7 @@ fn a_camera_that_knows_no_ranges_is_not_asked_for_one() {
     let refuses = |request: &rtsp::Request| request.headers.get("Range").is_some();
     let watched = Watched::new(Oddity::default().refuses(457, refuses));
     watched.plays();
-    watched.found("NoRange");
+    watched.found("no-range");
     let told = Watched::with(Oddity::default().refuses(457, refuses), ", quirks = [\"no-range\"]");
     told.plays();
     assert_eq!(told.asked("PLAY").len(), 1);
@@ -139,7 +139,7 @@ fn a_camera_that_plays_no_tracks_together_is_asked_for_each() {
         }
     }));
     watched.plays();
-    watched.found("EachTrack");
+    watched.found("each-track");
     let asked = watched.asked("PLAY");
     assert!(asked[1].ends_with("/trackID=0") && asked[2].ends_with("/trackID=1"), "{asked:?}");
 }
@@ -155,7 +155,7 @@ fn packets_on_other_channels_than_agreed_are_taken_for_their_tracks() {
     };
     let watched = Watched::new(Oddity::default().says(promises));
     watched.plays();
-    watched.found("OwnChannels");
+    watched.found("own-channels");
     assert_eq!(watched.server.stream("relay")["tracks"].as_array().unwrap().len(), 2);
 }
 
@@ -193,7 +193,7 @@ fn a_camera_over_udp_that_names_no_ports_is_heard_by_its_address() {
         ", transport = \"udp\"",
     );
     watched.plays();
-    watched.found("AnyPort");
+    watched.found("any-port");
 }
 
 #[test]

@@ -30,6 +30,21 @@ pub(super) enum Quirk {
     NoReports,
 }
 
+impl Quirk {
+    /// As it is written in a configuration.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ForeignBase => "foreign-base",
+            Self::KeepAliveByOptions => "keep-alive-by-options",
+            Self::NoRange => "no-range",
+            Self::EachTrack => "each-track",
+            Self::OwnChannels => "own-channels",
+            Self::AnyPort => "any-port",
+            Self::NoReports => "no-reports",
+        }
+    }
+}
+
 /// Those of one camera.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -44,7 +59,25 @@ impl Quirks {
     pub(super) fn found(&mut self, quirk: Quirk, source: &str) {
         if !self.has(quirk) {
             self.0.push(quirk);
-            info!(source, ?quirk, "the camera has a way of its own, and is met there");
+            info!(source, quirk = quirk.name(), "the camera has a way of its own, and is met there");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_says_can_be_written_into_a_configuration() {
+        #[derive(Deserialize)]
+        struct Table {
+            quirks: Quirks,
+        }
+        use Quirk::*;
+        for quirk in [ForeignBase, KeepAliveByOptions, NoRange, EachTrack, OwnChannels, AnyPort, NoReports] {
+            let table: Table = toml::from_str(&format!("quirks = [\"{}\"]", quirk.name())).unwrap();
+            assert_eq!(table.quirks, Quirks(vec![quirk]));
         }
     }
 }
