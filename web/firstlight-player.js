@@ -7,6 +7,7 @@
  */
 import { readClock } from "./clock-code.js";
 import { Address } from "./players/address.js";
+import { DataLine } from "./players/data-line.js";
 import { askServerClock, unixNow } from "./players/server-clock.js";
 import { Session, discard } from "./players/session.js";
 import { command, controls } from "./ui/controls.js";
@@ -16,7 +17,7 @@ import { Still } from "./ui/still.js";
 import { Veil } from "./ui/veil.js";
 
 export class FirstlightPlayer extends HTMLElement {
-  static observedAttributes = ["src", "transport", "muted", "controls", "audio", "stats"];
+  static observedAttributes = ["src", "transport", "muted", "controls", "audio", "stats", "data"];
 
   /** The tracks of the stream as far as known. @type {TrackInfo[]} */
   tracks = [];
@@ -34,6 +35,8 @@ export class FirstlightPlayer extends HTMLElement {
   #session = null;
   /** @type {Address | null} */
   #address = null;
+  /** @type {DataLine | null} */
+  #line = null;
   #stage = document.createElement("div");
   #veil = new Veil(() => this.#unblock());
   #still = new Still(() => this.#refresh());
@@ -77,6 +80,7 @@ export class FirstlightPlayer extends HTMLElement {
     clearInterval(this.#ticker);
     clearTimeout(this.#sleep);
     this.#stop();
+    this.#hangUp();
   }
 
   /** @param {string} name @param {string | null} before @param {string | null} now */
@@ -87,6 +91,7 @@ export class FirstlightPlayer extends HTMLElement {
     if (name === "src" || name === "audio") this.#restart();
     else if (name === "transport") this.#session?.setTransport(this.transport);
     else if (name === "muted") this.#sound();
+    else if (name === "data") now === null ? this.#hangUp() : this.#listen();
   }
 
   /** Starts to watch; a paused picture continues live. */
@@ -105,6 +110,11 @@ export class FirstlightPlayer extends HTMLElement {
   /** Drops whatever is buffered. */
   jumpToLive() {
     this.#session?.current?.jumpToLive();
+  }
+
+  /** Says something to what is watched: anything that JSON can say. Its answers are `message` events. @param {unknown} message */
+  say(message) {
+    this.#listen()?.say(message);
   }
 
   /** The picture as it is shown now. @param {string} [type] @param {number} [quality] @returns {Promise<Blob>} */
@@ -166,7 +176,7 @@ export class FirstlightPlayer extends HTMLElement {
   /** @returns {"auto" | Transport} */
   get transport() {
     const value = this.getAttribute("transport");
-    return value === "webcodecs" || value === "mse" || value === "mjpeg" ? value : "auto";
+    return value === "webrtc" || value === "webcodecs" || value === "mse" || value === "mjpeg" ? value : "auto";
   }
   set transport(value) {
     this.setAttribute("transport", value);
@@ -198,12 +208,26 @@ export class FirstlightPlayer extends HTMLElement {
     return /** @type {HTMLCanvasElement | HTMLVideoElement | undefined} */ (this.#stage.querySelector(".shown") ?? undefined);
   }
 
+  #listen() {
+    if (!this.#line && this.#address && this.isConnected) {
+      this.#line = new DataLine(this.#address, (message) => this.#tell("message", message));
+    }
+    return this.#line;
+  }
+
+  #hangUp() {
+    this.#line?.close();
+    this.#line = null;
+  }
+
   #restart() {
     this.#stop();
+    this.#hangUp();
     for (const surface of [...this.#stage.children]) discard(surface);
     this.tracks = [];
     this.#tracksKnown = false;
     this.#address = this.src ? new Address(this.src, this.baseURI) : null;
+    if (this.hasAttribute("data")) this.#listen();
     this.#clock = { misses: 0, offset: null, latency: null };
     if (this.#paused) this.#set("paused", null);
     else this.#start();

@@ -11,6 +11,7 @@ import { command } from "./ui/controls.js";
 import { Graph } from "./ui/graph.js";
 import { icon } from "./ui/icons.js";
 import { linkRow } from "./ui/link-row.js";
+import { Pad } from "./ui/pad.js";
 import { goToLogin, hideToken } from "./ui/who.js";
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -53,6 +54,28 @@ player.addEventListener("state", async () => {
   link.hidden = !waits() || !stream?.rights?.includes("publish");
 });
 
+// ---- driving
+
+/** @type {Pad | null} there while its panel is open */
+let pad = null;
+const drive = /** @type {HTMLElement} */ (document.querySelector("[data-panel=drive]"));
+player.addEventListener("state", async () => {
+  const { stream } = await askServer(address);
+  drive.hidden = !(stream?.drivable && stream.rights?.includes("control"));
+});
+player.addEventListener("message", (event) => {
+  byId("answer").textContent = JSON.stringify(/** @type {CustomEvent} */ (event).detail);
+});
+
+/** Driving ends with the panel: a key that is pressed then is a key of the player's again. @param {boolean} wanted */
+function driving(wanted) {
+  if (wanted === (pad !== null)) return;
+  pad?.close();
+  pad = wanted ? new Pad((message) => player.say(message)) : null;
+  byId("pad").replaceChildren(...(pad ? [pad.element] : []));
+  player.toggleAttribute("data", wanted);
+}
+
 // ---- figures
 
 let last = performance.now();
@@ -80,7 +103,7 @@ function show(stats) {
     Video: stats.videoCodec && codecName(stats.videoCodec),
     Sound: stats.audioCodec && codecName(stats.audioCodec),
     "Sound to picture": stats.sync === null ? null : `${stats.sync > 0 ? "+" : "−"}${Math.abs(Math.round(stats.sync))} ms`,
-    Playing: { webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" }[stats.transport],
+    Playing: { webrtc: "WebRTC", webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" }[stats.transport],
     Bitrate: `${(stats.bitrate / 1e6).toFixed(2)} Mbit/s`,
     Dropped: `${stats.dropped} a second`,
     Buffer: ms(stats.buffered),
@@ -161,8 +184,8 @@ async function ask(path) {
 
 const tools = [...document.querySelectorAll(".tool")].map((tool) => /** @type {HTMLElement} */ (tool));
 for (const tool of tools) {
-  const name = /** @type {"figures" | "share" | "keys"} */ (tool.dataset.panel);
-  tool.append(icon(name));
+  const name = /** @type {"drive" | "figures" | "share" | "keys"} */ (tool.dataset.panel);
+  tool.append(icon(name === "drive" ? "pad" : name));
   tool.ariaLabel = tool.title;
   tool.onclick = () => open(name);
   byId(name).querySelector(".close")?.addEventListener("click", () => {
@@ -178,6 +201,7 @@ function open(name) {
     panel.hidden = panel.id !== name || !panel.hidden;
     tool.ariaExpanded = String(!panel.hidden);
   }
+  driving(!byId("drive").hidden);
   graphs.latency.draw();
   graphs.fps.draw();
 }
@@ -188,7 +212,8 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     const shown = tools.find((tool) => tool.ariaExpanded === "true");
     if (shown) open(shown.dataset.panel ?? "");
-  } else if (event.key === "i" && !(event.target instanceof HTMLInputElement)) open("figures");
+  } else if (event.key === "d" && !pad && !drive.hidden && !typing) open("drive");
+  else if (event.key === "i" && !(event.target instanceof HTMLInputElement)) open("figures");
   else if (event.key === "?") open("keys");
   else if (!typing && command(player, event.key)) event.preventDefault();
 });

@@ -4,7 +4,7 @@
  */
 
 /** A way media reaches the picture. */
-type Transport = "webcodecs" | "mse" | "mjpeg";
+type Transport = "webrtc" | "webcodecs" | "mse" | "mjpeg";
 
 /** What the viewer is told: see docs/ref/player.md. */
 type PlayerState = "paused" | "starting" | "waiting" | "live" | "reconnecting" | "busy" | "off" | "missing" | "denied" | "foreign" | "unsupported";
@@ -111,7 +111,9 @@ interface StreamInfo {
   /** Whether the API can change it, and whoever asks may. */
   changeable: boolean;
   /** What whoever asks may do with it. */
-  rights?: ("view" | "publish" | "admin")[];
+  rights?: ("view" | "publish" | "control" | "admin")[];
+  /** Whether a program hears what is said to it, or may come to. */
+  drivable?: boolean;
   tracks: {
     kind: string;
     codec: string;

@@ -161,7 +161,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         plan.http.listen = vec![everywhere(&plan, port)];
         if !plan.auth.may_be_reached() {
             let made = auth::random_token();
-            plan.auth.admit("lan", &made, Rights::everywhere(&[Right::View, Right::Publish]));
+            plan.auth.admit("lan", &made, Rights::everywhere(&[Right::View, Right::Publish, Right::Control]));
             token = Some(made);
         }
     } else if !arguments.listen.is_empty() {

@@ -173,6 +173,9 @@ pub struct Parts {
     pub routes: Vec<Route>,
     /// Routes below every stream's name.
     pub stream_routes: Vec<StreamRoute>,
+    /// Routes at every stream's name itself, without a slash behind it; their `tail` is empty. A `GET` comes here only if it asks for a
+    /// WebSocket: every other one is led to the stream's page.
+    pub name_routes: Vec<StreamRoute>,
 }
 
 /// The shape of refusals that an endpoint does not make itself: no such address, no right, too many requests.
@@ -308,6 +311,7 @@ impl fmt::Debug for Parts {
         f.debug_struct("Parts")
             .field("routes", &self.routes)
             .field("stream_routes", &self.stream_routes)
+            .field("name_routes", &self.name_routes)
             .finish()
     }
 }

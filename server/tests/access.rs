@@ -31,6 +31,9 @@ rights = { view = ["yard"] }
 [tokens.publisher]
 token = "publisher-0123456789"
 rights = { publish = ["front"] }
+[tokens.driver]
+token = "driver-0123456789"
+rights = { control = ["front"] }
 [tokens.keeper]
 token = "keeper-0123456789"
 rights = { admin = ["front"] }
@@ -55,7 +58,7 @@ struct Somebody {
     refusal: u16,
 }
 
-const ALL: &[Right] = &[Right::View, Right::Publish, Right::Admin];
+const ALL: &[Right] = &[Right::View, Right::Publish, Right::Control, Right::Admin];
 const SOMEBODIES: &[Somebody] = &[
     Somebody { token: None, front: &[], any: &[], server: false, metrics: false, refusal: 401 },
     Somebody {
@@ -86,6 +89,14 @@ const SOMEBODIES: &[Somebody] = &[
         token: Some("publisher-0123456789"),
         front: &[Right::Publish],
         any: &[Right::Publish],
+        server: false,
+        metrics: false,
+        refusal: 403,
+    },
+    Somebody {
+        token: Some("driver-0123456789"),
+        front: &[Right::Control],
+        any: &[Right::Control],
         server: false,
         metrics: false,
         refusal: 403,

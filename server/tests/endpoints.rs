@@ -171,7 +171,7 @@ fn the_example_configuration_is_good_and_shows_every_key() {
     }
     assert_eq!(
         shown,
-        BTreeSet::from(["filler", "linger", "on_demand", "on_second_publisher", "push", "source"])
+        BTreeSet::from(["data", "filler", "linger", "on_demand", "on_second_publisher", "push", "source"])
     );
     assert_eq!(shown_below(&parsed, "auth"), keys("[auth]\nzzz = 1\n"));
     for (section, one) in [("users", "[users.a]\nzzz = 1\n"), ("tokens", "[tokens.a]\nzzz = 1\n")] {

@@ -12,6 +12,7 @@ import { MjpegConnection, mjpegAvailable } from "./mjpeg.js";
 import { MseConnection, mseAvailable } from "./mse.js";
 import { askServer } from "./server-info.js";
 import { WebCodecsConnection, webcodecsAvailable } from "./webcodecs.js";
+import { WebRtcConnection, webrtcAvailable } from "./webrtc.js";
 
 /**
  * @typedef {object} View what the session tells the element
@@ -93,7 +94,7 @@ export class Session {
     this.#sound = { muted, volume };
     this.current?.setSound(muted, volume);
     const made = this.#next ?? this.current;
-    if (made?.transport === "mse" && this.#wantsSound("mse") !== this.#withSound) this.retryNow();
+    if (made && PAYS_FOR_SOUND.has(made.transport) && this.#wantsSound(made.transport) !== this.#withSound) this.retryNow();
   }
 
   /** @param {boolean} hidden */
@@ -126,7 +127,7 @@ export class Session {
     const transport = this.#choose();
     if (!transport && this.#alive) return this.#view.trouble(this.#noWay(), /** @type {Transport} */ (this.#wanted));
     if (!transport) return this.#view.state("unsupported", this.#noWay());
-    const Kind = { webcodecs: WebCodecsConnection, mse: MseConnection, mjpeg: MjpegConnection }[transport];
+    const Kind = { webrtc: WebRtcConnection, webcodecs: WebCodecsConnection, mse: MseConnection, mjpeg: MjpegConnection }[transport];
     this.#lastMedia = performance.now();
     this.#started = 0;
     this.#withSound = this.#wantsSound(transport);
@@ -135,7 +136,7 @@ export class Session {
       this.#address,
       {
         shown: () => this.#shown(connection),
-        tracks: (tracks) => this.#view.tracks(tracks, connection.transport !== "mse" || this.#withSound),
+        tracks: (tracks) => this.#view.tracks(tracks, !PAYS_FOR_SOUND.has(connection.transport) || this.#withSound),
         media: () => this.#media(connection),
         failed: (failure) => this.#failed(connection, failure),
         soundBlocked: () => this.#view.soundBlocked(),
@@ -149,10 +150,10 @@ export class Session {
     this.#view.attach(connection.surface);
   }
 
-  /** Media Source pays for a sound track in latency even when muted. @param {Transport} transport */
+  /** Without a sound track where it costs something even when muted. @param {Transport} transport */
   #wantsSound(transport) {
     if (transport === "mjpeg") return false;
-    return this.#audio && (transport === "webcodecs" || !this.#sound.muted || this.#soundOnly);
+    return this.#audio && (!PAYS_FOR_SOUND.has(transport) || !this.#sound.muted || this.#soundOnly);
   }
 
   /** The first transport not avoided; the one avoided the shortest if all are. @returns {Transport | null} */
@@ -170,6 +171,7 @@ export class Session {
     /** @type {Transport[]} */
     const able = [];
     const wanted = (/** @type {Transport} */ transport) => this.#wanted === "auto" || this.#wanted === transport;
+    if (this.#wanted === "webrtc" && webrtcAvailable()) able.push("webrtc");
     if (wanted("webcodecs") && webcodecsAvailable()) able.push("webcodecs");
     if (wanted("mse") && mseAvailable()) able.push("mse");
     if (wanted("mjpeg") && mjpegAvailable()) able.push("mjpeg");
@@ -185,7 +187,7 @@ export class Session {
     this.#retry = setTimeout(() => this.#connect(), UNSUPPORTED_WAIT);
     const reasons = [...this.#avoided].map(([transport, { message }]) => `${NAMES[transport]} ${message}`);
     if (this.#wanted === "webcodecs" && !webcodecsAvailable()) return "WebCodecs needs https (or localhost) and a recent browser";
-    return reasons.join("; ") || "this browser has neither WebCodecs nor Media Source Extensions";
+    return reasons.join("; ") || "this browser has neither WebRTC nor WebCodecs nor Media Source Extensions";
   }
 
   /** @param {Connection} connection */
@@ -310,8 +312,10 @@ export function discard(surface) {
 }
 
 /** @type {Record<Transport, string>} */
-export const NAMES = { webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" };
+export const NAMES = { webrtc: "WebRTC", webcodecs: "WebCodecs", mse: "Media Source", mjpeg: "MJPEG" };
 
+/** Media Source pays in latency; for WebRTC the server makes Opus of most cameras' sound, and only while it is listened to. @type {Set<Transport>} */
+const PAYS_FOR_SOUND = new Set(/** @type {Transport[]} */ (["mse", "webrtc"]));
 const WAIT_LEAST = 250;
 const WAIT_MOST = 5000;
 const AVOID_LEAST = 30_000;

@@ -12,9 +12,11 @@ import { PartReader } from "../players/parts.js";
 import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
+import { iceServers } from "../players/webrtc.js";
 import { MediaClock } from "../publish/media-clock.js";
 import { level } from "../publish/picture.js";
 import { message } from "../publish/unit.js";
+import { held } from "../ui/pad.js";
 import { previews, weight } from "../ui/preview.js";
 import { covers } from "../ui/who.js";
 
@@ -44,6 +46,27 @@ test("protocols of their own have their port, where it is not the usual one", ()
   const address = new Address("/OAK1/CAM_A/?token=x", "https://host:8443/");
   assert.equal(address.by("rtsp", 8554), "rtsp://host:8554/OAK1/CAM_A?token=x");
   assert.equal(address.by("rtmp", 1935), "rtmp://host/OAK1/CAM_A?token=x");
+});
+
+test("ICE servers stand in Link headers, with what opens them", () => {
+  const header = '<stun:stun.example.net>; rel="ice-server", <turn:turn.example.net?transport=udp>; rel="ice-server"; username="user"; credential="my\\"pass,word"; credential-type="password", </front/whep/1>; rel="other"';
+  assert.deepEqual(iceServers(header), [
+    { urls: "stun:stun.example.net" },
+    { urls: "turn:turn.example.net?transport=udp", username: "user", credential: 'my"pass,word' },
+  ]);
+  assert.deepEqual(iceServers(""), []);
+});
+
+// ---- driving
+
+test("keys that are held lead somewhere, opposite ones nowhere, and nowhere faster than one alone", () => {
+  const lead = (/** @type {string[]} */ ...keys) => held(new Set(keys));
+  assert.deepEqual(lead(), { x: 0, y: 0 });
+  assert.deepEqual(lead("KeyW"), { x: 0, y: 1 });
+  assert.deepEqual(lead("KeyW", "ArrowUp"), { x: 0, y: 1 });
+  assert.deepEqual(lead("KeyA", "KeyD"), { x: 0, y: 0 });
+  const { x, y } = lead("ArrowDown", "KeyD");
+  assert.ok(Math.abs(Math.hypot(x, y) - 1) < 1e-9 && x > 0 && y < 0);
 });
 
 // ---- units

@@ -2,7 +2,7 @@
  * Who is looking at a page: asked of the server, shown with a way out, and led to the login page when the server no longer knows them.
  */
 
-/** @typedef {{ user: string | null, open: boolean, session: boolean, rights: Record<"view" | "publish" | "admin", string[]> | null }} Who */
+/** @typedef {{ user: string | null, open: boolean, session: boolean, rights: Record<"view" | "publish" | "control" | "admin", string[]> | null }} Who */
 
 /** @returns {Promise<Who | null>} null if the server does not answer */
 export const askWho = () => session(location.search);

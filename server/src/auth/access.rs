@@ -7,6 +7,8 @@ pub enum Right {
     View,
     /// Be its camera.
     Publish,
+    /// Say something to it: drive a robot.
+    Control,
     /// Change and remove it; on all streams: change the server.
     Admin,
 }
@@ -17,6 +19,7 @@ impl Right {
         match self {
             Self::View => "view",
             Self::Publish => "publish",
+            Self::Control => "control",
             Self::Admin => "admin",
         }
     }

@@ -14,12 +14,13 @@ pub(super) struct Pattern(String);
 
 /// Which streams somebody has each right on.
 ///
-/// [`Right::Admin`] on a stream brings the other two with it; publishing does not bring viewing.
+/// [`Right::Admin`] on a stream brings the others with it; publishing does not bring viewing, viewing not controlling.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rights {
     view: Vec<Pattern>,
     publish: Vec<Pattern>,
+    control: Vec<Pattern>,
     admin: Vec<Pattern>,
     /// Read what is counted, of all streams.
     metrics: bool,
@@ -29,8 +30,8 @@ impl Rights {
     /// This right on every stream there is and will be.
     pub fn everywhere(rights: &[Right]) -> Self {
         let every = |right| rights.contains(&right).then(|| Pattern("*".to_owned())).into_iter().collect();
-        let (view, publish) = (every(Right::View), every(Right::Publish));
-        Self { view, publish, admin: every(Right::Admin), metrics: false }
+        let (view, publish, control) = (every(Right::View), every(Right::Publish), every(Right::Control));
+        Self { view, publish, control, admin: every(Right::Admin), metrics: false }
     }
 
     /// To view one stream and nothing else.
@@ -62,6 +63,7 @@ impl Rights {
         let own = match right {
             Right::View => &self.view[..],
             Right::Publish => &self.publish[..],
+            Right::Control => &self.control[..],
             Right::Admin => &[],
         };
         own.iter().chain(&self.admin)

@@ -2,6 +2,7 @@
 //! endpoint turn its own section into values that cannot be wrong.
 
 pub mod byte_stream;
+pub mod data;
 pub mod file;
 pub mod limits;
 pub mod needed;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hub::StreamName;
 use serde::Deserialize;
 
+use super::data::{DataPlan, data};
 use super::file::{Section, Text};
 use super::limits::{Budget, Limits};
 use super::needed::NeededFile;
@@ -87,6 +88,8 @@ pub struct StreamPlan {
     pub pushes: Vec<Destination>,
     /// The files that its source and its filler play.
     pub files: Vec<NeededFile>,
+    /// What becomes of what is said to it.
+    pub data: DataPlan,
 }
 
 impl StreamPlan {
@@ -339,6 +342,7 @@ fn stream(
         filler: None,
         pushes: Vec::new(),
         files: Vec::new(),
+        data: DataPlan::default(),
     };
     // Keys of a stream that is published to, in the order of the text.
     let mut published: Vec<Section<'_>> = Vec::new();
@@ -371,9 +375,10 @@ impl StreamPlan {
             "on_second_publisher" => self.second_publisher = value.parse()?,
             "filler" => self.filler = Some(self.playing(value, endpoints)?),
             "push" => self.pushes = pushes(value, endpoints)?,
+            "data" => self.data = data(&value)?,
             _ => {
                 return Err(value.error(
-                    "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher; and push",
+                    "unknown key; a stream has source, linger and on_demand, or filler and on_second_publisher; and push and data",
                 ));
             }
         }

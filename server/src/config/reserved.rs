@@ -9,7 +9,8 @@ use hub::StreamName;
 pub fn name_conflict(name: &StreamName) -> Option<String> {
     let first = name.as_str().split('/').next().unwrap_or_default();
     let last = name.as_str().rsplit('/').next().unwrap_or_default();
-    if RESERVED_ROOTS.contains(&first) {
+    // Below it are streams: what browsers send to RTCBot's address.
+    if RESERVED_ROOTS.contains(&first) || name.as_str() == "connect" {
         return Some(format!("/{first} is an address of the server's own; choose another name"));
     }
     RESERVED_TAILS
@@ -23,7 +24,6 @@ const RESERVED_ROOTS: &[&str] = &[
     "assets",
     "camera",
     "cameras",
-    "connect",
     "controller",
     "docs",
     "firstlight-player.js",
@@ -38,6 +38,7 @@ const RESERVED_ROOTS: &[&str] = &[
 /// Last segments that are not streams.
 const RESERVED_TAILS: &[&str] = &[
     "classic.m3u8",
+    "data",
     "hls",
     "index.m3u8",
     "live.m3u8",
@@ -58,10 +59,11 @@ mod tests {
 
     #[test]
     fn names_that_would_hide_an_address_are_refused() {
-        for name in ["api", "cameras/x", "health", "front/ws", "a/b/whep"] {
+        for name in ["api", "cameras/x", "health", "front/ws", "a/b/whep", "connect"] {
             assert!(name_conflict(&StreamName::new(name).unwrap()).is_some(), "{name}");
         }
         assert!(name_conflict(&StreamName::new("front").unwrap()).is_none());
         assert!(name_conflict(&StreamName::new("ws/front").unwrap()).is_none());
+        assert!(name_conflict(&StreamName::new("connect/1").unwrap()).is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 
+pub mod data;
 pub mod derived;
 pub mod exec;
 pub mod file;
@@ -12,6 +13,7 @@ pub mod pages;
 pub mod progressive;
 pub mod publish;
 pub mod robopipe;
+pub mod rtcbot;
 pub mod rtmp;
 pub mod rtsp;
 pub mod snapshot;
@@ -32,6 +34,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &http_pull::HttpPull,
     &file::File,
     &derived::Derived,
+    &data::Data,
     &websocket::WebSocket,
     &progressive::Progressive,
     &robopipe::Robopipe,
@@ -39,6 +42,7 @@ pub const ENDPOINTS: &[&dyn Endpoint] = &[
     &hls::Hls,
     &mjpeg::Mjpeg,
     &publish::Publish,
+    &rtcbot::RtcBot,
     &rtmp::Rtmp,
     &rtsp::Rtsp,
     &webrtc::WebRtc,

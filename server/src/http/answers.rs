@@ -11,10 +11,10 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, header};
 
 use super::dialect::Dialect;
-use super::router::{Fixed, dispatch};
+use super::router::{Fixed, OfStreams, dispatch};
 use super::security::Asking;
 use super::{caller, problem};
-use crate::endpoint::{Context, Refusals, StreamRoute};
+use crate::endpoint::{Context, Refusals};
 use crate::telemetry::Throttle;
 
 /// Answers requests. Cheap to clone.
@@ -26,7 +26,7 @@ pub struct Answers {
 #[derive(Debug)]
 struct Shared {
     fixed: Fixed,
-    below_streams: Arc<[StreamRoute]>,
+    of_streams: Arc<OfStreams>,
     dialects: Vec<Refusals>,
     /// Lines of the log about pages of other servers.
     refused: Throttle,
@@ -36,19 +36,19 @@ struct Shared {
 impl Answers {
     pub(super) fn new(
         fixed: Fixed,
-        below_streams: Vec<StreamRoute>,
+        of_streams: OfStreams,
         dialects: Vec<Refusals>,
         context: &Context,
     ) -> Self {
-        let below_streams: Arc<[StreamRoute]> = below_streams.into();
-        let (routes, dispatching) = (Arc::clone(&below_streams), context.clone());
+        let of_streams = Arc::new(of_streams);
+        let (routes, dispatching) = (Arc::clone(&of_streams), context.clone());
         let fixed = fixed.with_fallback(move |request: Request| {
             let (routes, context) = (Arc::clone(&routes), dispatching.clone());
             async move { dispatch(&routes, &context, request).await }
         });
         let refused = Throttle::new(BETWEEN_REFUSALS);
         let context = context.clone();
-        Self { shared: Arc::new(Shared { fixed, below_streams, dialects, refused, context }) }
+        Self { shared: Arc::new(Shared { fixed, of_streams, dialects, refused, context }) }
     }
 
     /// Answers a request that knows the peer it came from.
@@ -73,11 +73,11 @@ impl Answers {
     }
 
     async fn route(&self, request: Request) -> Response<Body> {
-        let Shared { fixed, below_streams, context, .. } = &*self.shared;
+        let Shared { fixed, of_streams, context, .. } = &*self.shared;
         if fixed.may_have(request.uri().path()) {
             fixed.answer(request).await
         } else {
-            dispatch(below_streams, context, request).await
+            dispatch(of_streams, context, request).await
         }
     }
 }

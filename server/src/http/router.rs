@@ -52,29 +52,23 @@ impl Routes {
         routes.push(metrics::route(context));
         routes.extend(login::routes(context));
         routes.extend(links::routes(context));
-        let mut stream_routes = Vec::new();
+        let (mut below, mut at) = (Vec::new(), Vec::new());
         for part in parts {
             routes.extend(part.routes);
-            stream_routes.extend(part.stream_routes);
+            below.extend(part.stream_routes);
+            at.extend(part.name_routes);
         }
+        let of_streams = OfStreams { below, at };
         let fixed = routes.iter().map(|route| Entry {
             method: route.method.clone(),
             path: route.path.clone(),
             access: route.access,
             stream: route.stream.clone(),
         });
-        let below_streams = stream_routes.iter().flat_map(|route| {
-            route.methods.iter().map(|method| Entry {
-                method: method.clone(),
-                path: format!("/{{stream}}/{}", route.tail.replace('*', "{file}")),
-                access: route.access,
-                stream: Some(Arc::new(|path: &[&str]| StreamName::new(path.first()?).ok())),
-            })
-        });
-        let table = fixed.chain(below_streams).collect();
+        let table = fixed.chain(of_streams.entries()).collect();
 
         let fixed = Fixed::new(routes, &context.limits);
-        Self { answers: Answers::new(fixed, stream_routes, dialects, context), table }
+        Self { answers: Answers::new(fixed, of_streams, dialects, context), table }
     }
 
     /// What answers requests.
@@ -91,6 +85,33 @@ impl Routes {
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {:?}", self.method, self.path, self.access)
+    }
+}
+
+/// The routes that every stream has.
+#[derive(Debug)]
+pub(super) struct OfStreams {
+    /// Behind its name and a slash.
+    below: Vec<StreamRoute>,
+    /// At its name.
+    at: Vec<StreamRoute>,
+}
+
+impl OfStreams {
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        let below = self
+            .below
+            .iter()
+            .map(|route| (route, format!("/{{stream}}/{}", route.tail.replace('*', "{file}"))));
+        let at = self.at.iter().map(|route| (route, "/{stream}".to_owned()));
+        below.chain(at).flat_map(|(route, path)| {
+            route.methods.iter().map(move |method| Entry {
+                method: method.clone(),
+                path: path.clone(),
+                access: route.access,
+                stream: Some(Arc::new(|path: &[&str]| StreamName::new(path.first()?).ok())),
+            })
+        })
     }
 }
 
@@ -180,18 +201,18 @@ fn allowed(access: Access, stream: Option<&StreamName>, request: &Request) -> Re
 }
 
 /// Answers a request below a stream's name.
-pub(super) async fn dispatch(routes: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
+pub(super) async fn dispatch(routes: &OfStreams, context: &Context, request: Request) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     // A tail with a parameter goes before the same tail without one.
     let asked =
         |route: &&StreamRoute| route.tail.split_once('?').map(|(_, name)| has_parameter(&query, name));
-    let of_query = routes.iter().filter(|route| asked(route) == Some(true));
-    let candidates = of_query.chain(routes.iter().filter(|route| asked(route).is_none()));
+    let of_query = routes.below.iter().filter(|route| asked(route) == Some(true));
+    let candidates = of_query.chain(routes.below.iter().filter(|route| asked(route).is_none()));
     let here = || candidates.clone().filter_map(|route| Some((route, stream_of(&path, route.tail)?)));
     // An address with a tail is no stream's page as well.
     let Some((tail, _)) = here().map(|(route, name)| (route.tail, name)).next() else {
-        return without_tail(&path, context, &request);
+        return without_tail(&path, &routes.at, context, request).await;
     };
     let mut here_too = here().filter(|(route, _)| route.tail == tail);
     let Some((route, name)) = here_too.find(|(route, _)| route.methods.contains(request.method())) else {
@@ -200,7 +221,17 @@ pub(super) async fn dispatch(routes: &[StreamRoute], context: &Context, request:
         let text = format!("{} is not answered here; {allow} is\n", request.method());
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)], text).into_response();
     };
-    if let Err(refusal) = allowed(route.access, Some(&name), &request) {
+    answer(route, &name, context, request).await
+}
+
+/// Answers by a route that every stream has.
+async fn answer(
+    route: &StreamRoute,
+    name: &StreamName,
+    context: &Context,
+    request: Request,
+) -> Response<Body> {
+    if let Err(refusal) = allowed(route.access, Some(name), &request) {
         return refusal;
     }
     let camera = context.cameras.get(name.as_str());
@@ -214,11 +245,16 @@ pub(super) async fn dispatch(routes: &[StreamRoute], context: &Context, request:
 }
 
 /// `/front` is the page `/front/`, whose relative addresses need the slash. Whether there is such a stream learns only who may see it.
-fn without_tail(path: &str, context: &Context, request: &Request) -> Response<Body> {
+async fn without_tail(path: &str, at: &[StreamRoute], context: &Context, request: Request) -> Response<Body> {
     let Some(name) = stream_of(&format!("{path}/"), "") else {
         return not_found("there is no page at this address\n");
     };
-    if let Err(refusal) = allowed(Access::Stream(Right::View), Some(&name), request) {
+    let page = request.method() == Method::HEAD
+        || request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
+    if let Some(route) = at.iter().find(|route| !page && route.methods.contains(request.method())) {
+        return answer(route, &name, context, request).await;
+    }
+    if let Err(refusal) = allowed(Access::Stream(Right::View), Some(&name), &request) {
         return refusal;
     }
     if context.cameras.get(name.as_str()).is_none() {

@@ -44,8 +44,9 @@ pub fn difference(old: &Definitions, new: &Definitions) -> Vec<Change> {
     gone.chain(changed).chain(come).collect()
 }
 
-/// Keys that say when a source runs, not what it is, what becomes of a second publisher, and where the stream is sent to besides.
-const DEMAND_KEYS: [&str; 4] = ["linger", "on_demand", "on_second_publisher", "push"];
+/// Keys that say when a source runs, not what it is, what becomes of a second publisher, where the stream is sent to besides, and who
+/// is told what is said to it.
+const DEMAND_KEYS: [&str; 5] = ["linger", "on_demand", "on_second_publisher", "push", "data"];
 
 fn without_demand(definition: &toml::Table) -> Vec<(&String, &toml::Value)> {
     definition.iter().filter(|(key, _)| !DEMAND_KEYS.contains(&key.as_str())).collect()

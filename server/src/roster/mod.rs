@@ -245,6 +245,7 @@ impl Roster {
                     known.camera.set_demand(plan.demand);
                     known.camera.seat().set_second(plan.second_publisher);
                     known.camera.pushes().turn_into(&known.camera, plan.pushes, &self.tasks);
+                    known.camera.data().turn_into(&known.camera, plan.data, &self.tasks);
                     known.definition = plan.definition;
                 }
                 continue;
@@ -277,6 +278,7 @@ impl Roster {
         camera.set_demand(plan.demand);
         camera.seat().set_second(plan.second_publisher);
         camera.pushes().turn_into(&camera, plan.pushes, &self.tasks);
+        camera.data().turn_into(&camera, plan.data, &self.tasks);
         let over = CancellationToken::new();
         let (watched, guard) = (Arc::clone(&camera), over.clone().drop_guard());
         let begin = async move {

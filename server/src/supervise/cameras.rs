@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::data::Exchange;
 use super::egress::Pushes;
 use super::seat::Seat;
 use super::source::Demand;
@@ -69,6 +70,7 @@ pub struct Camera {
     /// For a publisher, where there is no source.
     seat: Seat,
     pushes: Pushes,
+    data: Arc<Exchange>,
     starts: AtomicU64,
     failures: AtomicU64,
     timings: Arc<Timings>,
@@ -281,6 +283,11 @@ impl Camera {
         &self.pushes
     }
 
+    /// What those who drive it and its programs say to each other.
+    pub fn data(&self) -> &Arc<Exchange> {
+        &self.data
+    }
+
     /// How its source is doing. A filler is none: the stream waits all the same.
     pub(crate) fn set_state(&self, state: State) {
         if let State::Reconnecting(reason) = &state {
@@ -397,6 +404,7 @@ impl Cameras {
             orders: watch::Sender::new(Orders { on: true, settings: 0 }),
             seat: Seat::default(),
             pushes: Pushes::default(),
+            data: Arc::default(),
             starts: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             timings: Arc::default(),

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod budget;
 pub mod caller;
 pub mod cameras;
+pub mod data;
 pub mod egress;
 pub mod renditions;
 pub mod seat;

@@ -29,6 +29,7 @@ pub async fn watch(guard: Arc<Guard>, audience: Audience, cameras: Arc<Cameras>,
         for camera in cameras.list() {
             let stream = camera.stream().name();
             camera.seat().recheck(|identity| policy.renewed(identity).may(Right::Publish, stream));
+            camera.data().recheck(|identity, side| policy.renewed(identity).may(side.right(), stream));
         }
     }
 }

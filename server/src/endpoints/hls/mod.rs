@@ -135,7 +135,7 @@ impl Endpoint for Hls {
                     }),
                 }
             });
-            Parts { routes: Vec::new(), stream_routes: routes.into() }
+            Parts { stream_routes: routes.into(), ..Parts::default() }
         }))
     }
 }

@@ -84,7 +84,7 @@ impl Endpoint for Mjpeg {
                     Box::pin(std::future::ready(answer))
                 }),
             };
-            Parts { routes: Vec::new(), stream_routes: vec![route] }
+            Parts { stream_routes: vec![route], ..Parts::default() }
         }))
     }
 }

@@ -67,7 +67,7 @@ impl Endpoint for Pages {
             let player = stream_page("", "player.html", Access::Stream(Right::View));
             // Whoever may only watch is told so by the page.
             let publish = stream_page("publish", "publish.html", Access::Either(Right::Publish, Right::View));
-            Parts { routes, stream_routes: vec![player, publish] }
+            Parts { routes, stream_routes: vec![player, publish], ..Parts::default() }
         }))
     }
 }

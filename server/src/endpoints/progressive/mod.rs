@@ -82,7 +82,7 @@ impl Endpoint for Progressive {
                     }),
                 }
             });
-            Parts { routes: Vec::new(), stream_routes: routes.into() }
+            Parts { stream_routes: routes.into(), ..Parts::default() }
         }))
     }
 }

@@ -69,7 +69,7 @@ impl Endpoint for Publish {
                 handler: Arc::clone(&socket),
             });
             let stream_routes = [by_body].into_iter().chain(by_socket).collect();
-            Parts { routes: Vec::new(), stream_routes }
+            Parts { stream_routes, ..Parts::default() }
         }))
     }
 }

@@ -75,7 +75,7 @@ impl Endpoint for Robopipe {
             });
             let mut routes = operations::routes(&face);
             routes.extend(docs::routes(&face));
-            Parts { routes, stream_routes: Vec::new() }
+            Parts { routes, ..Parts::default() }
         }))
     }
 }

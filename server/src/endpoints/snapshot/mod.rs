@@ -46,7 +46,7 @@ impl Endpoint for Snapshot {
                     })
                 }),
             };
-            Parts { routes: Vec::new(), stream_routes: vec![route] }
+            Parts { stream_routes: vec![route], ..Parts::default() }
         }))
     }
 }

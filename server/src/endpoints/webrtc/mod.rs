@@ -83,7 +83,7 @@ impl Endpoint for WebRtc {
                     ]
                 })
                 .collect();
-            Parts { routes: Vec::new(), stream_routes }
+            Parts { stream_routes, ..Parts::default() }
         }))
     }
 

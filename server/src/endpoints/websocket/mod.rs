@@ -68,7 +68,7 @@ impl Endpoint for WebSocket {
                 needs_stream: true,
                 handler: handler(Arc::clone(&outputs)),
             });
-            Parts { routes: Vec::new(), stream_routes: stream_routes.collect() }
+            Parts { stream_routes: stream_routes.collect(), ..Parts::default() }
         }))
     }
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::Api;
 use crate::auth::{Identity, Right};
 use crate::supervise::cameras::{Camera, State, Trouble};
+use crate::supervise::data::Side;
 use crate::supervise::egress::Push;
 
 /// A stream.
@@ -49,7 +50,13 @@ pub(super) struct StreamInfo {
     /// File and line where it is defined; only for those who may change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     defined_in: Option<String>,
-    /// What whoever asks may do with it: `view`, `publish`, `admin`.
+    /// Whether a program hears what is said to it (see `data`), or may come to.
+    drivable: bool,
+    /// Connections of drivers to its messages.
+    drivers: usize,
+    /// Connections of programs to its messages.
+    robots: usize,
+    /// What whoever asks may do with it: `view`, `publish`, `control`, `admin`.
     rights: Vec<&'static str>,
     /// Whether the API can change it, and whoever asks may.
     changeable: bool,
@@ -129,7 +136,7 @@ impl StreamInfo {
         let demand = *camera.demand().borrow();
         let defined = api.roster.defined(snapshot.name.as_str());
         let by_api = defined.as_ref().is_some_and(|defined| defined.by_api);
-        let rights = [Right::View, Right::Publish, Right::Admin];
+        let rights = [Right::View, Right::Publish, Right::Control, Right::Admin];
         let rights: Vec<Right> =
             rights.into_iter().filter(|right| identity.may(*right, &snapshot.name)).collect();
         let pushes = camera.pushes().list();
@@ -156,6 +163,9 @@ impl StreamInfo {
             linger_s: demand.linger.as_secs_f64(),
             defined_by: defined.as_ref().map(|d| if d.by_api { "api" } else { "configuration" }),
             defined_in: defined.filter(|_| admin).map(|defined| defined.place),
+            drivable: camera.data().is_for_robots(),
+            drivers: camera.data().count(Side::Driver),
+            robots: camera.data().count(Side::Robot),
             rights: rights.into_iter().map(Right::name).collect(),
             changeable: by_api && admin,
         }
