@@ -534,3 +534,38 @@ fn a_camera_that_refuses_says_why_and_no_secret_is_shown() {
     let said = format!("{}{}", server.log(), server.stream("relay"));
     assert!(!said.contains("hidden"), "{said}");
 }
+
+#[test]
+fn older_and_open_codecs_are_published_and_played_as_they_are() {
+    let ways: [(&str, &str, &[&str]); 4] = [
+        ("jpeg", "mjpeg", &["-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-huffman", "default", "-c:a", "mp2"]),
+        ("mpeg", "mpeg1video", &["-c:v", "mpeg1video", "-g", "10", "-bf", "0", "-c:a", "mp2"]),
+        ("vp8", "vp8", &["-c:v", "libvpx", "-deadline", "realtime", "-g", "10", "-c:a", "libopus"]),
+        (
+            "vp9",
+            "vp9",
+            &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "10", "-c:a", "libopus"],
+        ),
+    ];
+    let streams: String = ways.iter().map(|(name, ..)| format!("[streams.{name}]\n")).collect();
+    let server = Server::start(&format!("{ANYWHERE}{streams}"));
+    let input = ["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x128:rate=25"];
+    let sound = ["-re", "-f", "lavfi", "-i", "sine=440:sample_rate=48000", "-strict", "-2"];
+    let _publishers = ways.map(|(name, _, codecs)| {
+        let target = ["-f", "rtsp", "-rtsp_transport", "tcp", &url(&server, name)].map(str::to_owned);
+        let target: Vec<&str> = target.iter().map(String::as_str).collect();
+        Running::start("ffmpeg", &[&input[..], &sound, codecs, &target].concat())
+    });
+    for (name, codec, _) in ways {
+        server.await_state(name, "live", Duration::from_secs(20));
+        for transport in ["tcp", "udp"] {
+            let (errors, pictures, sounds) = play(&url(&server, name), transport, 15);
+            assert_eq!(errors, "", "{name} over {transport}");
+            assert!(pictures == 15 && sounds > 5, "{name} over {transport}: {pictures}, {sounds}");
+        }
+        let entries =
+            ["-v", "error", "-show_entries", "stream=codec_name,width", "-of", "csv=p=0", "-rtsp_transport"];
+        let (lines, _) = tool::run("ffprobe", &[&entries[..], &["tcp", &url(&server, name)]].concat(), b"");
+        assert!(lines.contains(&format!("{codec},160")), "{name}: {lines}");
+    }
+}

@@ -104,7 +104,15 @@ impl GroupWriter for EnvelopeWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::Aac => true,
-            Codec::H265 | Codec::Av1 | Codec::Opus | Codec::G711 => false,
+            Codec::H265
+            | Codec::Av1
+            | Codec::Vp8
+            | Codec::Vp9
+            | Codec::Jpeg
+            | Codec::MpegVideo
+            | Codec::Opus
+            | Codec::G711
+            | Codec::MpegAudio => false,
         }
     }
 
@@ -183,9 +191,15 @@ impl PlayedTime {
 /// Before anything was measured: 30 pictures a second, 1024 samples.
 fn likely_micros(parameters: &CodecParameters) -> i64 {
     match parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::Av1(_) => 33_333,
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_) => 33_333,
         CodecParameters::Aac(parameters) => 1_024_000_000 / i64::from(parameters.sample_rate()),
-        CodecParameters::Opus(_) | CodecParameters::G711(_) => 20_000,
+        CodecParameters::Opus(_) | CodecParameters::G711(_) | CodecParameters::MpegAudio(_) => 20_000,
     }
 }
 

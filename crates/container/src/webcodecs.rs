@@ -26,8 +26,10 @@ pub(crate) struct WebcodecsWriter {
 impl GroupWriter for WebcodecsWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
-            Codec::G711 => false,
+            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp8 | Codec::Vp9 | Codec::Aac | Codec::Opus => {
+                true
+            }
+            Codec::Jpeg | Codec::MpegVideo | Codec::G711 | Codec::MpegAudio => false,
         }
     }
 
@@ -80,11 +82,22 @@ fn write_track(track: &Track, text: &mut String) -> Result<(), MuxError> {
         CodecParameters::H265(parameters) => ("video", Some(base64(&hevc_configuration(parameters)?))),
         CodecParameters::Av1(parameters) => ("video", Some(base64(&av1_configuration(parameters)))),
         CodecParameters::Aac(parameters) => ("audio", Some(base64(parameters.config()))),
+        CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_) => ("video", None),
         // An OpusHead is needed for more than two channels only.
-        CodecParameters::Opus(_) | CodecParameters::G711(_) => ("audio", None),
+        CodecParameters::Opus(_) | CodecParameters::G711(_) | CodecParameters::MpegAudio(_) => {
+            ("audio", None)
+        }
     };
     let description = description.map_or_else(|| "null".to_owned(), |text| format!("\"{text}\""));
-    let (id, codec) = (id_of(track.kind()), track.parameters.rfc6381());
+    let codec = match &track.parameters {
+        // Of the registry of WebCodecs, which knows no longer name.
+        CodecParameters::Vp8(_) => "vp8".to_owned(),
+        other => other.rfc6381(),
+    };
+    let id = id_of(track.kind());
     // Writing into a `String` cannot fail.
     let _ =
         write!(text, "{{\"id\":{id},\"kind\":\"{kind}\",\"codec\":\"{codec}\",\"description\":{description}");

@@ -7,7 +7,10 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Av1Parameters, H265Parameters};
+use crate::{
+    Av1Parameters, H265Parameters, JpegParameters, MpegAudioParameters, MpegVideoParameters, Vp8Parameters,
+    Vp9Parameters,
+};
 
 /// Picture or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,12 +30,22 @@ pub enum Codec {
     H265,
     /// AV1, of the Alliance for Open Media.
     Av1,
+    /// VP8, RFC 6386.
+    Vp8,
+    /// VP9.
+    Vp9,
+    /// JPEG, ITU-T T.81, a picture at a time.
+    Jpeg,
+    /// MPEG-1 video, ISO/IEC 11172-2.
+    MpegVideo,
     /// AAC, ISO/IEC 14496-3.
     Aac,
     /// Opus, RFC 6716.
     Opus,
     /// ITU-T G.711, μ-law and A-law.
     G711,
+    /// MPEG audio, ISO/IEC 11172-3.
+    MpegAudio,
 }
 
 impl Codec {
@@ -42,9 +55,14 @@ impl Codec {
             Self::H264 => "H.264",
             Self::H265 => "H.265",
             Self::Av1 => "AV1",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Jpeg => "JPEG",
+            Self::MpegVideo => "MPEG-1",
             Self::Aac => "AAC",
             Self::Opus => "Opus",
             Self::G711 => "G.711",
+            Self::MpegAudio => "MPEG audio",
         }
     }
 }
@@ -58,12 +76,22 @@ pub enum CodecParameters {
     H265(H265Parameters),
     /// AV1 video.
     Av1(Av1Parameters),
+    /// VP8 video.
+    Vp8(Vp8Parameters),
+    /// VP9 video.
+    Vp9(Vp9Parameters),
+    /// JPEG pictures.
+    Jpeg(JpegParameters),
+    /// MPEG-1 video.
+    MpegVideo(MpegVideoParameters),
     /// AAC audio.
     Aac(AacParameters),
     /// Opus audio.
     Opus(OpusParameters),
     /// G.711 audio.
     G711(G711Parameters),
+    /// MPEG audio.
+    MpegAudio(MpegAudioParameters),
 }
 
 /// Parameters that no decoder could use.
@@ -78,8 +106,8 @@ pub enum ParametersError {
     /// The video parameter set is no VPS NAL unit.
     #[error("not a video parameter set: {0}")]
     Vps(&'static str),
-    /// The sequence header is no such OBU.
-    #[error("not an AV1 sequence header: {0}")]
+    /// The sequence header is none.
+    #[error("not a sequence header: {0}")]
     SequenceHeader(&'static str),
     /// Width or height is zero or beyond what level 6.2 can code.
     #[error("impossible picture size {width}x{height}")]
@@ -103,8 +131,14 @@ impl CodecParameters {
     /// Picture or sound.
     pub const fn kind(&self) -> MediaKind {
         match self {
-            Self::H264(_) | Self::H265(_) | Self::Av1(_) => MediaKind::Video,
-            Self::Aac(_) | Self::Opus(_) | Self::G711(_) => MediaKind::Audio,
+            Self::H264(_)
+            | Self::H265(_)
+            | Self::Av1(_)
+            | Self::Vp8(_)
+            | Self::Vp9(_)
+            | Self::Jpeg(_)
+            | Self::MpegVideo(_) => MediaKind::Video,
+            Self::Aac(_) | Self::Opus(_) | Self::G711(_) | Self::MpegAudio(_) => MediaKind::Audio,
         }
     }
 
@@ -114,9 +148,14 @@ impl CodecParameters {
             Self::H264(_) => Codec::H264,
             Self::H265(_) => Codec::H265,
             Self::Av1(_) => Codec::Av1,
+            Self::Vp8(_) => Codec::Vp8,
+            Self::Vp9(_) => Codec::Vp9,
+            Self::Jpeg(_) => Codec::Jpeg,
+            Self::MpegVideo(_) => Codec::MpegVideo,
             Self::Aac(_) => Codec::Aac,
             Self::Opus(_) => Codec::Opus,
             Self::G711(_) => Codec::G711,
+            Self::MpegAudio(_) => Codec::MpegAudio,
         }
     }
 
@@ -129,6 +168,16 @@ impl CodecParameters {
             }
             Self::H265(p) => p.profile().rfc6381(),
             Self::Av1(p) => p.profile().rfc6381(),
+            // The binding of VP codecs to ISO files, "Codecs Parameter String".
+            Self::Vp8(p) => format!("vp08.00.{}.08", p.level()),
+            Self::Vp9(p) => {
+                let profile = p.profile();
+                format!("vp09.{:02}.{}.{:02}", profile.profile, p.level(), profile.bit_depth)
+            }
+            // By the object types of ISO/IEC 14496-1.
+            Self::Jpeg(_) => "mp4v.6C".to_owned(),
+            Self::MpegVideo(_) => "mp4v.6A".to_owned(),
+            Self::MpegAudio(_) => "mp4a.6B".to_owned(),
             Self::Aac(p) => format!("mp4a.40.{}", p.object_type()),
             Self::Opus(_) => "opus".to_owned(),
             // Not of RFC 6381, but of WebCodecs.
@@ -142,29 +191,55 @@ impl CodecParameters {
             Self::H264(p) => Some((p.width, p.height)),
             Self::H265(p) => Some((p.width(), p.height())),
             Self::Av1(p) => Some((p.width(), p.height())),
-            Self::Aac(_) | Self::Opus(_) | Self::G711(_) => None,
+            Self::Vp8(p) => Some((p.width(), p.height())),
+            Self::Vp9(p) => Some((p.width(), p.height())),
+            Self::Jpeg(p) => Some((p.width(), p.height())),
+            Self::MpegVideo(p) => Some((p.width(), p.height())),
+            Self::Aac(_) | Self::Opus(_) | Self::G711(_) | Self::MpegAudio(_) => None,
         }
     }
 
     /// Samples per second of the decoded sound; `None` for video.
     pub const fn sample_rate(&self) -> Option<u32> {
         match self {
-            Self::H264(_) | Self::H265(_) | Self::Av1(_) => None,
+            Self::H264(_)
+            | Self::H265(_)
+            | Self::Av1(_)
+            | Self::Vp8(_)
+            | Self::Vp9(_)
+            | Self::Jpeg(_)
+            | Self::MpegVideo(_) => None,
             Self::Aac(p) => Some(p.sample_rate),
             Self::Opus(_) => Some(48_000),
             Self::G711(p) => Some(p.sample_rate),
+            Self::MpegAudio(p) => Some(p.sample_rate()),
         }
     }
 
     /// Channels of the decoded sound; `None` for video.
     pub const fn channels(&self) -> Option<u8> {
         match self {
-            Self::H264(_) | Self::H265(_) | Self::Av1(_) => None,
+            Self::H264(_)
+            | Self::H265(_)
+            | Self::Av1(_)
+            | Self::Vp8(_)
+            | Self::Vp9(_)
+            | Self::Jpeg(_)
+            | Self::MpegVideo(_) => None,
             Self::Aac(p) => Some(p.channels),
             Self::Opus(p) => Some(p.channels),
             Self::G711(p) => Some(p.channels),
+            Self::MpegAudio(p) => Some(p.channels()),
         }
     }
+}
+
+/// Refuses a size that no decoder could use.
+pub(crate) const fn check_size(width: u32, height: u32) -> Result<(), ParametersError> {
+    if width == 0 || height == 0 || width > 16_384 || height > 16_384 {
+        return Err(ParametersError::Size { width, height });
+    }
+    Ok(())
 }
 
 /// H.264: the parameter sets and what their SPS says.
@@ -197,9 +272,7 @@ impl H264Parameters {
         if pps.is_empty() || pps.iter().any(|p| p.len() < 2 || p[0] & 0x1f != 8) {
             return Err(ParametersError::Pps("none, wrong NAL unit type or too short"));
         }
-        if width == 0 || height == 0 || width > 16_384 || height > 16_384 {
-            return Err(ParametersError::Size { width, height });
-        }
+        check_size(width, height)?;
         Ok(Self { sps, pps, width, height, max_reorder })
     }
 

@@ -7,9 +7,11 @@ mod av1_parameters;
 mod chunk;
 mod codec_parameters;
 mod h265_parameters;
+mod mpeg_parameters;
 mod time;
 mod track;
 mod unit;
+mod vpx_parameters;
 
 pub use av1_parameters::{Av1Parameters, Av1Profile};
 pub use chunk::{Chunk, InitSegment, MuxError, Muxer};
@@ -18,6 +20,8 @@ pub use codec_parameters::{
     OpusParameters, ParametersError,
 };
 pub use h265_parameters::{H265Parameters, ProfileTierLevel};
+pub use mpeg_parameters::{JpegParameters, MpegAudioParameters, MpegVideoParameters};
 pub use time::{MediaTime, Timescale, Wallclock};
 pub use track::{Track, TrackId};
 pub use unit::AccessUnit;
+pub use vpx_parameters::{Vp8Parameters, Vp9Parameters, Vp9Profile};

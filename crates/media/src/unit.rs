@@ -9,8 +9,9 @@ use crate::{MediaTime, Track, Wallclock};
 
 /// One coded picture, or one packet of coded sound, with everything needed to place it.
 ///
-/// Payload rules: H.264 and H.265 are 4-byte length-prefixed NAL units without parameter sets and access unit delimiters; AAC is
-/// one raw data block without ADTS header; Opus is one packet; G.711 is any number of samples.
+/// Payload rules: H.264 and H.265 are 4-byte length-prefixed NAL units without parameter sets and access unit delimiters; AV1
+/// is a temporal unit without delimiter; VP8, VP9, JPEG and MPEG-1 are one coded picture, the last with the headers before it; AAC is one raw
+/// data block without ADTS header; Opus is one packet; MPEG audio is one frame; G.711 is any number of samples.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
     /// Its track; a new pointer means new parameters.

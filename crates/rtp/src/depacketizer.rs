@@ -3,6 +3,7 @@
 //! Packets come here in order; what is missing between two is said by their number. Not here: reordering, clocks (see `receiver`).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +13,7 @@ use media::{AccessUnit, CodecParameters, MediaTime, Track};
 
 use crate::RtpError;
 use crate::aac::AacDepacketizer;
-use crate::h264::H264Depacketizer;
-use crate::h265::H265Depacketizer;
+use crate::mpeg::MpegAudioDepacketizer;
 
 /// What is known of a packet besides its payload.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,26 @@ pub(crate) struct Arrived {
     pub(crate) stamp: Stamp,
 }
 
+/// Makes the pictures of one track. A picture ends with the marker, or where the timestamp changes.
+pub(crate) trait VideoDepacketizer: fmt::Debug + Send {
+    /// The track, once its parameters are known.
+    fn track(&self) -> Option<&Arc<Track>>;
+
+    /// Packets before the next one are missing.
+    fn lost(&mut self, packets: u16);
+
+    /// Takes the payload of the next packet into the picture in the making.
+    fn push(&mut self, payload: &[u8], arrived: &Arrived) -> Result<(), RtpError>;
+
+    /// Ends the picture in the making.
+    fn end(&mut self, arrived: &Arrived) -> Result<Option<AccessUnit>, RtpError>;
+}
+
 /// Makes the access units of one track.
 #[derive(Debug)]
 pub(crate) enum Depacketizer {
-    H264(H264Depacketizer),
-    H265(H265Depacketizer),
+    Video(Box<dyn VideoDepacketizer>),
+    MpegAudio(MpegAudioDepacketizer),
     Aac(Sound<AacDepacketizer>, MediaTime),
     /// One packet is one unit.
     Whole(Sound<()>),
@@ -46,8 +61,8 @@ impl Depacketizer {
     /// The track, once it is known.
     pub(crate) fn track(&self) -> Option<&Arc<Track>> {
         match self {
-            Self::H264(depacketizer) => depacketizer.track(),
-            Self::H265(depacketizer) => depacketizer.track(),
+            Self::Video(depacketizer) => depacketizer.track(),
+            Self::MpegAudio(depacketizer) => depacketizer.track(),
             Self::Aac(sound, _) => Some(&sound.track),
             Self::Whole(sound) => Some(&sound.track),
         }
@@ -56,8 +71,8 @@ impl Depacketizer {
     /// So many packets before the next one are missing.
     pub(crate) fn lost(&mut self, packets: u16) {
         match self {
-            Self::H264(depacketizer) => depacketizer.lost(packets),
-            Self::H265(depacketizer) => depacketizer.lost(packets),
+            Self::Video(depacketizer) => depacketizer.lost(packets),
+            Self::MpegAudio(depacketizer) => depacketizer.lost(packets),
             Self::Aac(sound, _) => {
                 sound.inner.lost();
                 sound.lost = sound.lost.saturating_add(packets);
@@ -69,9 +84,11 @@ impl Depacketizer {
     /// What is in the making is over: a packet of another time comes.
     pub(crate) fn end(&mut self, arrived: &Arrived, out: &mut VecDeque<AccessUnit>) -> Result<(), RtpError> {
         match self {
-            Self::H264(depacketizer) => out.extend(depacketizer.end(arrived)?),
-            Self::H265(depacketizer) => out.extend(depacketizer.end(arrived)?),
-            Self::Aac(..) | Self::Whole(_) => {}
+            // The packet that comes is not the picture's last.
+            Self::Video(depacketizer) => {
+                out.extend(depacketizer.end(&Arrived { marker: false, ..*arrived })?);
+            }
+            Self::MpegAudio(_) | Self::Aac(..) | Self::Whole(_) => {}
         }
         Ok(())
     }
@@ -84,17 +101,19 @@ impl Depacketizer {
         out: &mut VecDeque<AccessUnit>,
     ) -> Result<(), RtpError> {
         match self {
-            Self::H264(depacketizer) => {
+            Self::Video(depacketizer) => {
                 depacketizer.push(payload, arrived)?;
                 if arrived.marker {
                     out.extend(depacketizer.end(arrived)?);
                 }
             }
-            Self::H265(depacketizer) => {
-                depacketizer.push(payload, arrived)?;
-                if arrived.marker {
-                    out.extend(depacketizer.end(arrived)?);
-                }
+            Self::MpegAudio(depacketizer) => {
+                let units = depacketizer.push(payload, arrived.stamp);
+                out.extend(units.map_err(|problem| RtpError::Payload {
+                    format: "MPEG audio",
+                    sequence: arrived.sequence,
+                    problem,
+                })?);
             }
             Self::Aac(sound, duration) => {
                 let units = sound.inner.push(payload).map_err(|problem| RtpError::Payload {

@@ -9,12 +9,15 @@
 //! Not here: sockets, who receives what (see `rtsp`), encryption.
 
 mod aac;
+mod av1;
 mod decoding_time;
 mod depacketizer;
 mod error;
 mod g711;
 mod h264;
 mod h265;
+mod jpeg;
+mod mpeg;
 mod nal;
 pub mod packet;
 mod packetizer;
@@ -25,6 +28,8 @@ pub mod sdp;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod vp8;
+mod vp9;
 
 pub use error::RtpError;
 pub use packetizer::{Packetizer, clock_rate, next_sequence};

@@ -7,6 +7,7 @@
 //!
 //! Tolerated: a marker on parameter sets (they are no picture), a missing marker, empty fragments. Not: interleaving.
 
+use std::fmt;
 use std::sync::Arc;
 
 use codec::CodecError;
@@ -14,10 +15,10 @@ use codec::nal::{MAX_ACCESS_UNIT, Stamp, length_prefixed};
 use media::{AccessUnit, Track};
 
 use crate::RtpError;
-use crate::depacketizer::{Arrived, Picture};
+use crate::depacketizer::{Arrived, Picture, VideoDepacketizer};
 
 /// What a codec knows of its NAL units.
-pub(crate) trait NalFormat {
+pub(crate) trait NalFormat: fmt::Debug + Send {
     /// The codec, for errors.
     const NAME: &'static str;
 
@@ -80,19 +81,19 @@ impl<F: NalFormat> NalDepacketizer<F> {
     pub(crate) fn new(format: F) -> Self {
         Self { format, picture: Picture::default(), fragment: None }
     }
+}
 
-    pub(crate) fn track(&self) -> Option<&Arc<Track>> {
+impl<F: NalFormat> VideoDepacketizer for NalDepacketizer<F> {
+    fn track(&self) -> Option<&Arc<Track>> {
         self.format.track()
     }
 
-    /// Packets before the next one are missing.
-    pub(crate) fn lost(&mut self, packets: u16) {
+    fn lost(&mut self, packets: u16) {
         self.fragment = None;
         self.picture.lost(packets);
     }
 
-    /// Ends the picture before a packet of another time.
-    pub(crate) fn end(&mut self, arrived: &Arrived) -> Result<Option<AccessUnit>, RtpError> {
+    fn end(&mut self, arrived: &Arrived) -> Result<Option<AccessUnit>, RtpError> {
         if self.fragment.take().is_some() {
             self.picture.damage();
         }
@@ -101,14 +102,15 @@ impl<F: NalFormat> NalDepacketizer<F> {
         unit.map_err(|source| RtpError::Codec { format: F::NAME, sequence: arrived.sequence, source })
     }
 
-    /// Takes the payload of the next packet into the picture in the making.
-    pub(crate) fn push(&mut self, payload: &[u8], arrived: &Arrived) -> Result<(), RtpError> {
+    fn push(&mut self, payload: &[u8], arrived: &Arrived) -> Result<(), RtpError> {
         let Err(problem) = self.take(payload, arrived.stamp) else { return Ok(()) };
         // What was in it is missing.
         self.lost(0);
         Err(RtpError::Payload { format: F::NAME, sequence: arrived.sequence, problem })
     }
+}
 
+impl<F: NalFormat> NalDepacketizer<F> {
     fn take(&mut self, payload: &[u8], stamp: Stamp) -> Result<(), String> {
         let piece = F::take_apart(payload)?;
         if !matches!(piece, Piece::Fragment(_)) && self.fragment.take().is_some() {

@@ -8,7 +8,7 @@ use media::{AccessUnit, CodecParameters, MediaTime, Timescale, Track};
 
 use crate::packet::Header;
 use crate::rtcp::{NtpTime, SenderReport};
-use crate::{RtpError, aac, g711, h264, h265};
+use crate::{RtpError, aac, av1, g711, h264, h265, jpeg, mpeg, vp8, vp9};
 
 /// Takes a payload: whether it is the unit's last, and its bytes in pieces.
 pub(crate) type Emit<'e> = dyn FnMut(bool, &[&[u8]]) + 'e;
@@ -58,9 +58,20 @@ impl Packetizer {
         match &unit.track.parameters {
             CodecParameters::H264(parameters) => h264::packetize(unit, parameters, max, &mut emit),
             CodecParameters::H265(parameters) => h265::packetize(unit, parameters, max, &mut emit),
-            CodecParameters::Av1(_) => {
-                let problem = "it has no payload format here".to_owned();
-                Err(RtpError::Unit { format: "AV1", problem })
+            CodecParameters::Av1(_) => av1::packetize(unit, max, &mut emit),
+            CodecParameters::Vp8(_) => {
+                vp8::packetize(unit, max, &mut emit);
+                Ok(())
+            }
+            CodecParameters::Vp9(_) => {
+                vp9::packetize(unit, max, &mut emit);
+                Ok(())
+            }
+            CodecParameters::Jpeg(_) => jpeg::packetize(&unit.data, max, &mut emit),
+            CodecParameters::MpegVideo(_) => mpeg::packetize_video(&unit.data, max, &mut emit),
+            CodecParameters::MpegAudio(_) => {
+                mpeg::packetize_audio(&unit.data, max, &mut emit);
+                Ok(())
             }
             CodecParameters::Aac(_) => aac::packetize(&unit.data, max, &mut emit),
             CodecParameters::G711(_) => {
@@ -105,8 +116,14 @@ impl Packetizer {
 /// The clock rate of a track's payload format; `None` if it has none here.
 pub fn clock_rate(track: &Track) -> Option<Timescale> {
     match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) => Some(Timescale::VIDEO_90K),
-        CodecParameters::Av1(_) => None,
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::MpegAudio(_) => Some(Timescale::VIDEO_90K),
         CodecParameters::Aac(parameters) => Timescale::new(parameters.sample_rate()),
         CodecParameters::Opus(_) => Some(Timescale::AUDIO_48K),
         CodecParameters::G711(parameters) => Timescale::new(parameters.sample_rate()),

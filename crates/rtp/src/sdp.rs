@@ -16,7 +16,12 @@ use media::{
 
 use crate::RtpError;
 use crate::aac::{AacDepacketizer, HeaderLayout};
+use crate::av1::Av1Depacketizer;
 use crate::depacketizer::{Depacketizer, Sound};
+use crate::jpeg::{self, JpegDepacketizer};
+use crate::mpeg::{MpegAudioDepacketizer, MpegVideoDepacketizer};
+use crate::vp8::Vp8Depacketizer;
+use crate::vp9::Vp9Depacketizer;
 
 /// What somebody says they send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -213,7 +218,7 @@ impl Format {
                 let parameters = self.parameter("sprop-parameter-sets").and_then(parameter_sets);
                 let depacketizer =
                     crate::h264::depacketizer(id, parameters.as_ref()).map_err(|error| error.to_string())?;
-                (MediaKind::Video, Depacketizer::H264(depacketizer))
+                (MediaKind::Video, Depacketizer::Video(Box::new(depacketizer)))
             }
             "H265" => {
                 if self.parameter("sprop-max-don-diff").is_some_and(|most| most != "0") {
@@ -224,8 +229,14 @@ impl Format {
                 let parameters = h265::parse_parameters(nals.iter().map(Vec::as_slice)).ok();
                 let depacketizer =
                     crate::h265::depacketizer(id, parameters.as_ref()).map_err(|error| error.to_string())?;
-                (MediaKind::Video, Depacketizer::H265(depacketizer))
+                (MediaKind::Video, Depacketizer::Video(Box::new(depacketizer)))
             }
+            "AV1" => (MediaKind::Video, Depacketizer::Video(Box::new(Av1Depacketizer::new(id)))),
+            "VP8" => (MediaKind::Video, Depacketizer::Video(Box::new(Vp8Depacketizer::new(id)))),
+            "VP9" => (MediaKind::Video, Depacketizer::Video(Box::new(Vp9Depacketizer::new(id)))),
+            "JPEG" => (MediaKind::Video, Depacketizer::Video(Box::new(JpegDepacketizer::new(id)))),
+            "MPV" => (MediaKind::Video, Depacketizer::Video(Box::new(MpegVideoDepacketizer::new(id)))),
+            "MPA" => (MediaKind::Audio, Depacketizer::MpegAudio(MpegAudioDepacketizer::new(id, clock_rate))),
             "MPEG4-GENERIC" => {
                 let config = self.parameter("config").and_then(unhex).ok_or("it has no config")?;
                 let parameters = aac::parse_config(&config).map_err(|error| error.to_string())?;
@@ -268,12 +279,17 @@ impl Format {
 /// Whether a track has a payload format here.
 pub fn carries(parameters: &CodecParameters) -> bool {
     match parameters {
+        CodecParameters::Jpeg(p) => p.width().max(p.height()) <= jpeg::LARGEST.into(),
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::MpegVideo(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
-        | CodecParameters::G711(_) => true,
-        CodecParameters::Av1(_) => false,
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_) => true,
     }
 }
 
@@ -288,9 +304,14 @@ pub fn payload_type(track: &Track, index: u8) -> u8 {
                 G711Law::A => 8,
             }
         }
+        CodecParameters::Jpeg(_) => 26,
+        CodecParameters::MpegVideo(_) => 32,
+        CodecParameters::MpegAudio(_) => 14,
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
         | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
         | CodecParameters::G711(_) => DYNAMIC + index.min(127 - DYNAMIC),
@@ -323,7 +344,14 @@ pub fn describe(name: &str, tracks: &[Arc<Track>]) -> String {
 /// What of a track stands in a description and nowhere else: two tracks with the same may follow each other in one session.
 pub fn fingerprint(track: &Track) -> String {
     let in_band = match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::Av1(_) => true,
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::MpegAudio(_) => true,
         CodecParameters::Aac(_) | CodecParameters::Opus(_) | CodecParameters::G711(_) => false,
     };
     let parameters = format_parameters(&track.parameters).filter(|_| !in_band).unwrap_or_default();
@@ -335,6 +363,11 @@ fn mapping(parameters: &CodecParameters) -> String {
         CodecParameters::H264(_) => "H264/90000".to_owned(),
         CodecParameters::H265(_) => "H265/90000".to_owned(),
         CodecParameters::Av1(_) => "AV1/90000".to_owned(),
+        CodecParameters::Vp8(_) => "VP8/90000".to_owned(),
+        CodecParameters::Vp9(_) => "VP9/90000".to_owned(),
+        CodecParameters::Jpeg(_) => "JPEG/90000".to_owned(),
+        CodecParameters::MpegVideo(_) => "MPV/90000".to_owned(),
+        CodecParameters::MpegAudio(_) => "MPA/90000".to_owned(),
         CodecParameters::Aac(p) => format!("MPEG4-GENERIC/{}/{}", p.sample_rate(), p.channels()),
         // Always so, whatever is inside (RFC 7587 §7).
         CodecParameters::Opus(_) => "opus/48000/2".to_owned(),
@@ -376,7 +409,13 @@ fn format_parameters(parameters: &CodecParameters) -> Option<String> {
             let (vps, sps) = (STANDARD.encode(p.vps()), STANDARD.encode(p.sps()));
             Some(format!("sprop-vps={vps};sprop-sps={sps};sprop-pps={}", pps.join(",")))
         }
-        CodecParameters::Av1(_) | CodecParameters::G711(_) => None,
+        CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::MpegAudio(_)
+        | CodecParameters::G711(_) => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tracks into packets and back, with and without losses.
 
+mod payloads;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -262,8 +264,8 @@ fn what_is_not_taken_is_said() {
         description.media[0].format(TrackId::VIDEO).unwrap_err().to_string()
     };
     assert_eq!(
-        refused("m=video 0 RTP/AVP 96\na=rtpmap:96 VP8/90000"),
-        "video is not taken: VP8 (not known here)"
+        refused("m=video 0 RTP/AVP 96\na=rtpmap:96 H261/90000"),
+        "video is not taken: H261 (not known here)"
     );
     assert_eq!(
         refused("m=audio 0 RTP/AVP 96\na=rtpmap:96 MPEG4-GENERIC/48000/2"),

@@ -36,9 +36,14 @@ impl Thinning {
             CodecParameters::H264(p) => p.max_reorder() == Some(0) || p.profile_idc() == BASELINE,
             CodecParameters::H265(_)
             | CodecParameters::Av1(_)
+            | CodecParameters::Vp8(_)
+            | CodecParameters::Vp9(_)
+            | CodecParameters::Jpeg(_)
+            | CodecParameters::MpegVideo(_)
             | CodecParameters::Aac(_)
             | CodecParameters::Opus(_)
-            | CodecParameters::G711(_) => false,
+            | CodecParameters::G711(_)
+            | CodecParameters::MpegAudio(_) => false,
         };
         self.judge(unit.pts, (unit.random_access, in_order), unit.disposable, rate)
     }

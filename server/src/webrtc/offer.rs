@@ -335,6 +335,8 @@ fn codec_of(parameters: &CodecParameters) -> Option<Codec> {
         CodecParameters::H264(_) => Some(Codec::H264),
         CodecParameters::H265(_) => Some(Codec::H265),
         CodecParameters::Av1(_) => Some(Codec::Av1),
+        CodecParameters::Vp8(_) => Some(Codec::Vp8),
+        CodecParameters::Vp9(_) => Some(Codec::Vp9),
         CodecParameters::Opus(_) => Some(Codec::Opus),
         CodecParameters::G711(parameters) => {
             let is_telephone = parameters.sample_rate() == 8_000 && parameters.channels() == 1;
@@ -343,7 +345,10 @@ fn codec_of(parameters: &CodecParameters) -> Option<Codec> {
                 G711Law::A => Codec::PCMA,
             })
         }
-        CodecParameters::Aac(_) => None,
+        CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::Aac(_)
+        | CodecParameters::MpegAudio(_) => None,
     }
 }
 

@@ -52,6 +52,12 @@ impl<'a> Obu<'a> {
         self.payload
     }
 
+    /// Its header as it stands before the payload where the size is said elsewhere: so many of these bytes.
+    pub fn unsized_header(&self) -> ([u8; 2], usize) {
+        let first = self.bytes.first().map_or(0, |first| first & !HAS_SIZE);
+        ([first, self.extension.unwrap_or(0)], 1 + usize::from(self.extension.is_some()))
+    }
+
     /// Adds it to `out` with its size, whether it had one or not.
     pub fn write(&self, out: &mut Vec<u8>) {
         if self.is_sized {

@@ -44,7 +44,12 @@ pub(super) fn head(unit: &AccessUnit) -> Result<Head, MuxError> {
         CodecParameters::Av1(_) => Head::new(&[&[ENHANCED | frame | CODED], AV1]),
         CodecParameters::Aac(_) => Head::new(&[&[AAC_SOUND, CODED]]),
         CodecParameters::Opus(_) => Head::new(&[&[ENHANCED_SOUND | CODED], OPUS]),
-        CodecParameters::G711(_) => return Err(no_place(Codec::G711)),
+        parameters @ (CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_)) => return Err(no_place(parameters.codec())),
     })
 }
 
@@ -75,7 +80,12 @@ pub(super) fn sequence_header(track: &Track) -> Result<Vec<u8>, MuxError> {
             out.extend_from_slice(OPUS);
             out.put(opus_head(*parameters));
         }
-        CodecParameters::G711(_) => return Err(no_place(Codec::G711)),
+        parameters @ (CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_)) => return Err(no_place(parameters.codec())),
     }
     Ok(out)
 }
@@ -112,7 +122,7 @@ fn codec_id(codec: Codec) -> f64 {
         Codec::Av1 => f64::from(u32::from_be_bytes(*AV1)),
         Codec::Aac => 10.0,
         Codec::Opus => f64::from(u32::from_be_bytes(*OPUS)),
-        Codec::G711 => 0.0,
+        Codec::Vp8 | Codec::Vp9 | Codec::Jpeg | Codec::MpegVideo | Codec::G711 | Codec::MpegAudio => 0.0,
     }
 }
 

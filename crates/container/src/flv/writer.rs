@@ -45,7 +45,9 @@ impl<F: TagFraming> GroupWriter for TagWriter<F> {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
-            Codec::G711 => false,
+            Codec::Vp8 | Codec::Vp9 | Codec::Jpeg | Codec::MpegVideo | Codec::G711 | Codec::MpegAudio => {
+                false
+            }
         }
     }
 

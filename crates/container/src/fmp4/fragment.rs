@@ -30,8 +30,10 @@ pub(crate) struct FragmentWriter {
 impl GroupWriter for FragmentWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
-            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus => true,
-            Codec::G711 => false,
+            Codec::H264 | Codec::H265 | Codec::Av1 | Codec::Vp8 | Codec::Vp9 | Codec::Aac | Codec::Opus => {
+                true
+            }
+            Codec::Jpeg | Codec::MpegVideo | Codec::G711 | Codec::MpegAudio => false,
         }
     }
 
@@ -208,9 +210,17 @@ impl<'a> Run<'a> {
 fn likely_duration(track: &Track) -> u32 {
     let hz = track.timescale.hz();
     let per_second = match &track.parameters {
-        CodecParameters::H264(_) | CodecParameters::H265(_) | CodecParameters::Av1(_) => return hz / 30,
+        CodecParameters::H264(_)
+        | CodecParameters::H265(_)
+        | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_) => return hz / 30,
         CodecParameters::Aac(parameters) => parameters.sample_rate(),
-        CodecParameters::Opus(_) | CodecParameters::G711(_) => return hz / 50,
+        CodecParameters::Opus(_) | CodecParameters::G711(_) | CodecParameters::MpegAudio(_) => {
+            return hz / 50;
+        }
     };
     Timescale::new(per_second)
         .map_or(0, |rate| u32::try_from(MediaTime::new(1_024, rate).ticks_in(track.timescale)).unwrap_or(0))

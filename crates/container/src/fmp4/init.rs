@@ -7,7 +7,9 @@ use bytes::{BufMut, Bytes};
 use media::{CodecParameters, G711Law, InitSegment, MediaKind, MuxError, OpusParameters, Timescale, Track};
 
 use super::boxes::{write_box, write_full_box};
-use crate::parameters::{av1_configuration, avc_configuration, hevc_configuration};
+use crate::parameters::{
+    av1_configuration, avc_configuration, hevc_configuration, vp8_configuration, vp9_configuration,
+};
 
 /// Movie fragments with 64-bit `tfdt` and offsets from the `moof`.
 const BRANDS: (&[u8; 4], u32, &[&[u8; 4]]) = (b"iso6", 0, &[b"iso6", b"mp41"]);
@@ -43,14 +45,20 @@ pub(super) fn init_segment<'a>(tracks: impl Iterator<Item = &'a Track>) -> Resul
     Ok(InitSegment { mime: mime(&tracks), bytes: bytes.into() })
 }
 
-/// What the sample entry has of the codec's own: the `avcC`, `hvcC` or `av1C` record, or the AudioSpecificConfig; empty for Opus.
+/// What the sample entry has of the codec's own: the `avcC`, `hvcC`, `av1C` or `vpcC` record, or the AudioSpecificConfig; empty for Opus.
 pub(super) fn configuration(parameters: &CodecParameters) -> Result<Bytes, MuxError> {
     match parameters {
         CodecParameters::H264(parameters) => avc_configuration(parameters),
         CodecParameters::H265(parameters) => hevc_configuration(parameters),
         CodecParameters::Av1(parameters) => Ok(av1_configuration(parameters)),
         CodecParameters::Aac(parameters) => Ok(parameters.config().clone()),
-        CodecParameters::Opus(_) | CodecParameters::G711(_) => Ok(Bytes::new()),
+        CodecParameters::Vp8(parameters) => Ok(vp8_configuration(*parameters)),
+        CodecParameters::Vp9(parameters) => Ok(vp9_configuration(*parameters)),
+        CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::Opus(_)
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_) => Ok(Bytes::new()),
     }
 }
 
@@ -173,6 +181,8 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
         CodecParameters::H264(_) => write_visual_entry(out, (b"avc1", b"avcC"), track),
         CodecParameters::H265(_) => write_visual_entry(out, (b"hvc1", b"hvcC"), track),
         CodecParameters::Av1(_) => write_visual_entry(out, (b"av01", b"av1C"), track),
+        CodecParameters::Vp8(_) => write_visual_entry(out, (b"vp08", b"vpcC"), track),
+        CodecParameters::Vp9(_) => write_visual_entry(out, (b"vp09", b"vpcC"), track),
         CodecParameters::Aac(parameters) => {
             write_audio_entry(out, b"mp4a", parameters.channels(), parameters.sample_rate(), |out| {
                 write_esds(out, &track.configuration);
@@ -183,7 +193,12 @@ fn write_sample_entry(out: &mut Vec<u8>, track: &MovieTrack<'_>) {
                 write_dops(out, *parameters);
             });
         }
-        // As QuickTime names it; no browser takes it, so `carries` leaves it out.
+        // As QuickTime names them; no browser takes these, so `carries` leaves them out.
+        CodecParameters::Jpeg(_) => write_visual_entry(out, (b"mjpa", b"free"), track),
+        CodecParameters::MpegVideo(_) => write_visual_entry(out, (b"mp1v", b"free"), track),
+        CodecParameters::MpegAudio(parameters) => {
+            write_audio_entry(out, b".mp3", parameters.channels(), parameters.sample_rate(), |_| ());
+        }
         CodecParameters::G711(parameters) => {
             let name = match parameters.law() {
                 G711Law::Mu => b"ulaw",

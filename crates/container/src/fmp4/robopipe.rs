@@ -76,7 +76,16 @@ impl GroupWriter for RobopipeWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 => true,
-            Codec::H265 | Codec::Av1 | Codec::Aac | Codec::Opus | Codec::G711 => false,
+            Codec::H265
+            | Codec::Av1
+            | Codec::Vp8
+            | Codec::Vp9
+            | Codec::Jpeg
+            | Codec::MpegVideo
+            | Codec::Aac
+            | Codec::Opus
+            | Codec::G711
+            | Codec::MpegAudio => false,
         }
     }
 

@@ -76,7 +76,13 @@ impl TransportStreamWriter {
                 self.put_sound(unit, 0xbd, &header[..length], clock, out);
                 Ok(())
             }
-            parameters @ (CodecParameters::Av1(_) | CodecParameters::G711(_)) => {
+            parameters @ (CodecParameters::Av1(_)
+            | CodecParameters::Vp8(_)
+            | CodecParameters::Vp9(_)
+            | CodecParameters::Jpeg(_)
+            | CodecParameters::MpegVideo(_)
+            | CodecParameters::G711(_)
+            | CodecParameters::MpegAudio(_)) => {
                 Err(MuxError::UnsupportedCodec { format: "mpegts", codec: parameters.codec().name() })
             }
         }
@@ -132,7 +138,13 @@ impl GroupWriter for TransportStreamWriter {
     fn carries(codec: Codec) -> bool {
         match codec {
             Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus => true,
-            Codec::Av1 | Codec::G711 => false,
+            Codec::Av1
+            | Codec::Vp8
+            | Codec::Vp9
+            | Codec::Jpeg
+            | Codec::MpegVideo
+            | Codec::G711
+            | Codec::MpegAudio => false,
         }
     }
 
@@ -147,9 +159,14 @@ impl GroupWriter for TransportStreamWriter {
             }
             Some(
                 CodecParameters::Av1(_)
+                | CodecParameters::Vp8(_)
+                | CodecParameters::Vp9(_)
+                | CodecParameters::Jpeg(_)
+                | CodecParameters::MpegVideo(_)
                 | CodecParameters::Aac(_)
                 | CodecParameters::Opus(_)
-                | CodecParameters::G711(_),
+                | CodecParameters::G711(_)
+                | CodecParameters::MpegAudio(_),
             )
             | None => {}
         }

@@ -46,9 +46,15 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
         CodecParameters::H264(_) => (0x1b, VIDEO_PID),
         CodecParameters::H265(_) => (0x24, VIDEO_PID),
         CodecParameters::Aac(_) => (0x0f, AUDIO_PID),
-        // Private data; of Opus named by descriptors, AV1 and G.711 are not carried.
-        CodecParameters::Av1(_) => (0x06, VIDEO_PID),
-        CodecParameters::Opus(_) | CodecParameters::G711(_) => (0x06, AUDIO_PID),
+        // Private data; of Opus named by descriptors, the others are not carried.
+        CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_) => (0x06, VIDEO_PID),
+        CodecParameters::Opus(_) | CodecParameters::G711(_) | CodecParameters::MpegAudio(_) => {
+            (0x06, AUDIO_PID)
+        }
     };
     body.put_u8(stream_type);
     body.put_u16(0xe000 | pid);
@@ -56,8 +62,13 @@ fn put_stream(body: &mut Vec<u8>, track: &Track) {
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
         | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
         | CodecParameters::Aac(_)
-        | CodecParameters::G711(_) => {
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_) => {
             body.put_u16(0xf000);
         }
         CodecParameters::Opus(parameters) => {

@@ -6,7 +6,7 @@
 mod depacketizer;
 mod packetizer;
 
-pub(crate) use depacketizer::{H264Depacketizer, depacketizer};
+pub(crate) use depacketizer::depacketizer;
 pub(crate) use packetizer::{fitting, packetize};
 
 const STAP_A: u8 = 24;

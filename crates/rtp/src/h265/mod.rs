@@ -6,7 +6,7 @@
 mod depacketizer;
 mod packetizer;
 
-pub(crate) use depacketizer::{H265Depacketizer, depacketizer};
+pub(crate) use depacketizer::depacketizer;
 pub(crate) use packetizer::packetize;
 
 /// Bytes of a NAL unit's header, and of a payload's.

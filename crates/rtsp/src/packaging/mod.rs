@@ -366,9 +366,14 @@ pub(crate) fn promising_no_reordering(track: &Arc<Track>) -> Option<Arc<Track>> 
         }
         CodecParameters::H265(_)
         | CodecParameters::Av1(_)
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
         | CodecParameters::Aac(_)
         | CodecParameters::Opus(_)
-        | CodecParameters::G711(_) => None,
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_) => None,
     }
 }
 

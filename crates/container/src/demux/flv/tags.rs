@@ -238,7 +238,12 @@ fn samples(parameters: &CodecParameters, data: &[u8]) -> i64 {
         CodecParameters::H264(_)
         | CodecParameters::H265(_)
         | CodecParameters::Av1(_)
-        | CodecParameters::G711(_) => 0,
+        | CodecParameters::Vp8(_)
+        | CodecParameters::Vp9(_)
+        | CodecParameters::Jpeg(_)
+        | CodecParameters::MpegVideo(_)
+        | CodecParameters::G711(_)
+        | CodecParameters::MpegAudio(_) => 0,
     }
 }
 
