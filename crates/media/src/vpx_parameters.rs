@@ -95,15 +95,25 @@ impl Vp9Parameters {
 
 /// VP Codec ISO Media File Format Binding, "Levels": the lowest whose pictures are as large.
 const fn level(width: u32, height: u32) -> u8 {
-    match width * height {
-        ..=36_864 => 10,
-        ..=73_728 => 11,
-        ..=122_880 => 20,
-        ..=245_760 => 21,
-        ..=552_960 => 30,
-        ..=983_040 => 31,
-        ..=2_228_224 => 41,
-        ..=8_912_896 => 51,
-        _ => 61,
+    let pixels = width * height;
+    let mut at = 0;
+    while at < LEVELS.len() {
+        if pixels <= LEVELS[at].0 {
+            return LEVELS[at].1;
+        }
+        at += 1;
     }
+    61
 }
+
+/// Pixels of a picture at most, and ten times the level.
+const LEVELS: [(u32, u8); 8] = [
+    (36_864, 10),
+    (73_728, 11),
+    (122_880, 20),
+    (245_760, 21),
+    (552_960, 30),
+    (983_040, 31),
+    (2_228_224, 41),
+    (8_912_896, 51),
+];

@@ -101,8 +101,8 @@ fn coded(track: &Arc<Track>, number: u64, random_access: bool, sizes: &[usize]) 
             }
         }
         _ => {
-            let layout = Layout { width: 320, height: 240, is_420: number % 2 == 0 };
-            data = file(layout, if number % 3 == 0 { 4 } else { 0 }, size.max(1), fill);
+            let layout = Layout { width: 320, height: 240, is_420: number.is_multiple_of(2) };
+            data = file(layout, if number.is_multiple_of(3) { 4 } else { 0 }, size.max(1), fill);
         }
     }
     unit(track, number * 40, random_access, data)
