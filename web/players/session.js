@@ -171,6 +171,7 @@ export class Session {
     /** @type {Transport[]} */
     const able = [];
     const wanted = (/** @type {Transport} */ transport) => this.#wanted === "auto" || this.#wanted === transport;
+    // By choice alone: from a page of another server it does not fall back yet.
     if (this.#wanted === "webrtc" && webrtcAvailable()) able.push("webrtc");
     if (wanted("webcodecs") && webcodecsAvailable()) able.push("webcodecs");
     if (wanted("mse") && mseAvailable()) able.push("mse");
