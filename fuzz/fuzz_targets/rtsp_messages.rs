@@ -6,7 +6,8 @@
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use rtsp::{
-    Client, Credentials, Item, Method, Reader, Server, Step, Transport, TransportSpec, TunnelDecoder, TunnelHead,
+    Client, Credentials, Item, Method, Reader, Server, Step, Transport, TransportSpec, TunnelDecoder,
+    TunnelHead,
 };
 
 fn read(bytes: &[u8], piece: usize) -> Vec<Item> {
