@@ -4,8 +4,8 @@
 //! (ICE, DTLS, SRTP, SCTP) is str0m's, in its RTP mode: packets are made once for a stream ([`feed`]), and a viewer costs a header and a
 //! cipher.
 //!
-//! - [`Offer::judge`] reads what a peer offers and makes the answer; nothing is reserved yet.
-//! - [`Answered::begin`] makes a session of it, which a [worker](worker) serves until either side ends.
+//! - [`WebRtc::answer`] reads what a peer offers and makes the answer; nothing is reserved yet.
+//! - [`Answered::begin`] makes a session of it, which a [worker] serves until either side ends.
 //!
 //! We are ICE-lite (RFC 8445 §2.5): every peer comes to us, at addresses that are told at once.
 //!
