@@ -36,6 +36,9 @@ fn an_offer_reaches_the_robot_that_waits_and_its_answer_comes_back_as_json() {
         assert!(matches!(end, Message::Close(1000, _)), "{end:?}");
     }
     assert_eq!(post(&server, "/my-robot", "{}").status, 404, "one shot");
+    // What begins like an address of the server's own is nobody's place to wait.
+    assert_eq!(Viewer::open(&server, "/cameras/OAK1/my-robot").response().status, 403);
+    assert_eq!(Viewer::open(&server, "/api/v1/my-robot").response().status, 404);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use crate::auth::{Access, Identity, Right};
 use crate::config::limits::LiveLimits;
+use crate::config::reserved::name_conflict;
 use crate::endpoint::{Context, Parts, Refusals, Route, StreamOf, StreamRoute};
 use crate::http::answers::Answers;
 use crate::http::bounded::bounded;
@@ -251,7 +252,8 @@ async fn without_tail(path: &str, at: &[StreamRoute], context: &Context, request
     };
     let page = request.method() == Method::HEAD
         || request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
-    if let Some(route) = at.iter().find(|route| !page && route.methods.contains(request.method())) {
+    let free = !page && name_conflict(&name).is_none();
+    if let Some(route) = at.iter().find(|route| free && route.methods.contains(request.method())) {
         return answer(route, &name, context, request).await;
     }
     if let Err(refusal) = allowed(Access::Stream(Right::View), Some(&name), &request) {
