@@ -487,13 +487,16 @@ fn a_publisher_that_says_nothing_is_given_up_and_a_second_one_is_refused() {
     // Ten seconds without anything that could be played.
     assert!(first.is_closed());
     server.await_state("guest", "waiting", Duration::from_secs(20));
-    let unknown = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+    let unknown = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 MP4V-ES/90000\r\n";
     let mut third = Client::connect(&server);
     assert_eq!(third.ask("ANNOUNCE", &url, &[], unknown).status, 200);
     let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
     assert_eq!(third.ask("SETUP", &url, &[transport], "").status, 200);
     let refused = third.ask("RECORD", &url, &[], "");
-    assert_eq!((refused.status, refused.body.as_str()), (415, "video is not taken: VP8 (not known here)\n"));
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (415, "video is not taken: MP4V-ES (not known here)\n")
+    );
 }
 
 /// A second server whose camera is the first one's stream.

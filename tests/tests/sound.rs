@@ -47,7 +47,9 @@ fn heard(url: &str) -> (String, f64) {
 #[test]
 fn players_hear_a_codec_they_know_and_it_is_made_once_while_they_listen() {
     let rtmp = free_port();
-    let server = Server::start(&format!("[rtmp]\nlisten = \"{rtmp}\"\n[streams.phone]\n[streams.browser]\n"));
+    let server = Server::start(&format!(
+        "[rtmp]\nlisten = \"{rtmp}\"\n[rtsp]\nlisten = \"127.0.0.1:0\"\n[streams.phone]\n[streams.browser]\n"
+    ));
     let _phone = publish(&rtsp::url(&server, "phone"), &["-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"]);
     let _browser = publish(&rtsp::url(&server, "browser"), &["-c:a", "libopus", "-ar", "48000", "-ac", "2"]);
     for name in ["phone", "browser"] {
