@@ -25,10 +25,21 @@ export class Address {
 
   /** @param {string} format @param {Record<string, string | number>} [options] */
   socket(format, options = {}) {
-    const url = this.below("ws");
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const url = this.#webSocket("ws");
     for (const [key, value] of Object.entries({ format, ...options })) url.searchParams.set(key, String(value));
     return url.href;
+  }
+
+  /** Where messages go and come. */
+  get data() {
+    return this.#webSocket("data").href;
+  }
+
+  /** @param {string} path */
+  #webSocket(path) {
+    const url = this.below(path);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return url;
   }
 
   /** @param {string} path */

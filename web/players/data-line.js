@@ -17,9 +17,7 @@ export class DataLine {
 
   /** @param {import("./address.js").Address} address @param {(message: unknown) => void} heard */
   constructor(address, heard) {
-    const url = address.below("data");
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    this.#url = url.href;
+    this.#url = address.data;
     this.#heard = heard;
     this.#open();
   }

@@ -198,7 +198,7 @@ export class WebRtcConnection {
       if (codec) tracks.push(described(entry, codec));
       if (entry.kind !== "video") continue;
       frames += (entry.framesDecoded ?? 0) - (entry.framesDropped ?? 0);
-      dropped += (entry.framesDropped ?? 0) + (entry.packetsLost > 0 && !entry.framesDecoded ? 1 : 0);
+      dropped += entry.framesDropped ?? 0;
       const last = this.#seen;
       const emitted = (entry.jitterBufferEmittedCount ?? 0) - last.emitted;
       if (emitted > 0) this.#buffered = (((entry.jitterBufferDelay ?? 0) - last.delay) / emitted) * 1000;

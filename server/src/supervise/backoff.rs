@@ -51,7 +51,7 @@ impl Backoff {
     }
 }
 
-/// Enough randomness to spread retries; std seeds each hasher differently.
+/// Enough randomness to spread retries and to begin counts at, and none for secrets; std seeds each hasher differently.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()

@@ -10,7 +10,7 @@ use media::{Chunk, CodecParameters, MediaKind, MediaTime, Timescale, Track, Wall
 use rtp::{packet, sdp};
 use rtsp::{Origin, Packaging, Packets, TrackPlan};
 
-use super::chance;
+use crate::supervise::backoff::random;
 use crate::telemetry::unix_micros;
 
 /// A stream's pictures and sound, as packets.
@@ -64,7 +64,7 @@ impl Feed {
             let origin = Origin {
                 instant: Instant::now(),
                 wallclock: Wallclock::from_unix_micros(unix_micros()),
-                seed: chance(),
+                seed: random() as u32,
             };
             Box::new(Packaging::of_packets(PACKET, &plans, Duration::ZERO, origin))
         })

@@ -235,13 +235,6 @@ impl Running {
     }
 }
 
-/// Any number.
-pub(crate) fn chance() -> u32 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    // Each state has keys of its own, by chance.
-    RandomState::new().build_hasher().finish() as u32
-}
-
 /// More cores than this are left to the rest of the server.
 const MOST_WORKERS: usize = 8;
 /// What waits for a worker: a second of a fast publisher.

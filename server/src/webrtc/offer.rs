@@ -22,10 +22,11 @@ use super::peer::{Data, Heard, Message, Peer};
 use super::showing::{Output as Sent, Outputs, Showing};
 use super::taking::{Input, Taking, receiver};
 use super::worker::Command;
-use super::{Feed, Running, WebRtc, addresses, chance};
+use super::{Feed, Running, WebRtc, addresses};
 use crate::auth;
 use crate::config::values::Bitrate;
 use crate::supervise::audience::Admission;
+use crate::supervise::backoff::random;
 use crate::supervise::seat::Occupation;
 
 /// What a peer offers.
@@ -300,7 +301,7 @@ fn outputs(rtc: &Rtc, media: &[(Mid, MediaKind, Direction)], feed: &Feed) -> Out
             known.spec().codec == codec && (codec != Codec::H264 || mode == Some(1))
         };
         let payload_type = common(rtc, *mid).find(fits)?.pt();
-        Some(Sent::new(*mid, payload_type, chance()))
+        Some(Sent::new(*mid, payload_type, random() as u32))
     };
     Outputs { video: output(MediaKind::Video), audio: output(MediaKind::Audio) }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Access, Identity};
@@ -20,8 +20,8 @@ use crate::net::connection::Connection;
 use crate::net::transport::Transport;
 use crate::supervise::cameras::Camera;
 use crate::supervise::data::{MESSAGE_MOST, Party, Side};
-use crate::ws::frame::{Frame, FrameReader, Header, Opcode};
-use crate::ws::handshake;
+use crate::ws::frame::{Frame, FrameReader, Opcode};
+use crate::ws::{handshake, say};
 
 /// The data endpoint.
 #[derive(Debug)]
@@ -113,9 +113,8 @@ async fn converse(
         };
     };
     if let Some((code, reason)) = ended {
-        let payload = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
         // They are told if they listen.
-        let _ = send(&mut io, Opcode::Close, &payload).await;
+        let _ = say::close(&mut io, code, &reason, STALLED).await;
     }
 }
 
@@ -142,11 +141,7 @@ async fn take(
 }
 
 async fn send(io: &mut Transport, opcode: Opcode, payload: &[u8]) -> Result<(), Ended> {
-    let message = [Header::new(opcode, payload.len()).as_bytes(), payload].concat();
-    match tokio::time::timeout(STALLED, io.write_all(&message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(None),
-    }
+    say::send(io, opcode, payload, STALLED).await.map_err(|_| None)
 }
 
 const READ: usize = 4 * 1_024;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use container::demux::InputFormat;
 use hub::Publisher;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,8 @@ use crate::net::transport::Transport;
 use crate::supervise::cameras::Camera;
 use crate::supervise::seat::{Occupation, Refused, Seat};
 use crate::telemetry::unix_micros;
-use crate::ws::frame::{Frame, FrameReader, Header, Opcode};
-use crate::ws::handshake;
+use crate::ws::frame::{Frame, FrameReader, Opcode};
+use crate::ws::{handshake, say};
 
 /// A write may take this long; what we say is short.
 const SEND: Duration = Duration::from_secs(5);
@@ -284,12 +284,10 @@ async fn silence(input: &mut Input) -> SourceError {
 }
 
 async fn send(io: &mut Transport, opcode: Opcode, payload: &[u8]) -> Result<(), End> {
-    let message = [Header::new(opcode, payload.len()).as_bytes(), payload].concat();
-    match tokio::time::timeout(SEND, io.write_all(&message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(End::gone(error.to_string())),
-        Err(_) => Err(End::gone("it does not read what it is told")),
-    }
+    say::send(io, opcode, payload, SEND).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::TimedOut => End::gone("it does not read what it is told"),
+        _ => End::gone(error.to_string()),
+    })
 }
 
 /// Says why, and reads on until the peer has closed too.
@@ -300,11 +298,7 @@ async fn farewell(io: &mut Transport, end: &End, stop: &CancellationToken) {
             return;
         }
     }
-    let mut payload = end.code.to_be_bytes().to_vec();
-    let short =
-        end.reason.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|len| *len <= 120).last();
-    payload.extend_from_slice(&end.reason.as_bytes()[..short.unwrap_or_default()]);
-    if send(io, Opcode::Close, &payload).await.is_err() {
+    if say::close(io, end.code, &end.reason, SEND).await.is_err() {
         return;
     }
     let mut buffer = vec![0; READ];

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::connection::Connection;
 use crate::net::transport::Transport;
-use crate::ws::frame::{Frame, FrameError, FrameReader, Header, Opcode};
+use crate::ws::frame::{Frame, FrameError, FrameReader, Opcode};
+use crate::ws::say;
 
 /// The longest offer or answer, in bytes. RTCBot's broker has 8 KiB, and browsers outgrew that.
 pub(super) const DESCRIPTION_MOST: usize = 64 * 1_024;
@@ -124,14 +125,14 @@ impl Place {
                     Ok(_) => {}
                     Err(end) => return end.tell(&mut io).await,
                 },
-                () = tokio::time::sleep(PING) => if send(&mut io, Opcode::Ping, b"").await.is_err() { return },
+                () = tokio::time::sleep(PING) => if say::send(&mut io, Opcode::Ping, b"", STALLED).await.is_err() { return },
                 () = stop.cancelled() => return End::told(1001, "the server ends").tell(&mut io).await,
             }
         };
         let Some(Asked { offer, answer }) = asked else {
             return End::told(1000, "another robot took its place").tell(&mut io).await;
         };
-        if send(&mut io, Opcode::Text, offer.as_bytes()).await.is_err() {
+        if say::send(&mut io, Opcode::Text, offer.as_bytes(), STALLED).await.is_err() {
             return;
         }
         match tokio::time::timeout(ANSWER, robot.text(&mut io)).await {
@@ -166,9 +167,8 @@ impl End {
 
     async fn tell(self, io: &mut Transport) {
         if let Some((code, reason)) = self.0 {
-            let payload = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
             // It is told if it listens.
-            let _ = send(io, Opcode::Close, &payload).await;
+            let _ = say::close(io, code, &reason, STALLED).await;
         }
     }
 }
@@ -205,21 +205,15 @@ impl Line {
                         return String::from_utf8(payload)
                             .map_err(|_| End::told(1007, "text that is not UTF-8"));
                     }
-                    Opcode::Ping => send(io, Opcode::Pong, &payload).await.map_err(|()| End(None))?,
+                    Opcode::Ping => {
+                        say::send(io, Opcode::Pong, &payload, STALLED).await.map_err(|_| End(None))?;
+                    }
                     Opcode::Close => return Err(End::told(1000, "")),
                     Opcode::Binary => return Err(End::told(1003, "descriptions are text")),
                     Opcode::Pong | Opcode::Continuation => {}
                 }
             }
         }
-    }
-}
-
-async fn send(io: &mut Transport, opcode: Opcode, payload: &[u8]) -> Result<(), ()> {
-    let message = [Header::new(opcode, payload.len()).as_bytes(), payload].concat();
-    match tokio::time::timeout(STALLED, io.write_all(&message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
     }
 }
 

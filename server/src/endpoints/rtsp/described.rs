@@ -10,6 +10,7 @@ use media::{Chunk, Track, Wallclock};
 use rtp::sdp;
 use rtsp::{Channels, Origin, Packaging, TrackPlan, Transport};
 
+use crate::supervise::backoff::random;
 use crate::supervise::cameras::Camera;
 use crate::telemetry::unix_micros;
 
@@ -137,13 +138,10 @@ pub(super) fn usual_channels(track: usize) -> Option<Channels> {
 
 /// What a packaging begins with.
 pub(super) fn origin() -> Origin {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    // Each state has keys of its own, by chance.
-    let chance = RandomState::new().build_hasher().finish();
     Origin {
         instant: Instant::now(),
         wallclock: Wallclock::from_unix_micros(unix_micros()),
-        seed: chance as u32,
+        seed: random() as u32,
     }
 }
 
