@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codec::CodecError;
-use codec::nal::Stamp;
+use codec::nal::{MAX_ACCESS_UNIT, Stamp};
 use media::{AccessUnit, CodecParameters, MediaTime, Track};
 
 use crate::RtpError;
@@ -213,6 +213,19 @@ impl Picture {
             self.gap = false;
             self.damaged |= !first;
         }
+    }
+
+    /// A piece of it comes, of a format whose pieces are put one behind the other: whether that is a picture's first.
+    ///
+    /// # Errors
+    /// If there is too much of it, in words.
+    pub(crate) fn add(&mut self, piece: &[u8], stamp: Stamp, is_first: bool) -> Result<(), &'static str> {
+        if self.data.len() + piece.len() > MAX_ACCESS_UNIT {
+            return Err("the picture is too large");
+        }
+        self.begin(stamp, Some(is_first));
+        self.data.extend_from_slice(piece);
+        Ok(())
     }
 
     /// Its bytes.

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::nal::MAX_ACCESS_UNIT;
 use codec::vp8::UnitBuilder;
 use media::{AccessUnit, Timescale, Track, TrackId};
 
@@ -44,13 +43,9 @@ impl Vp8Depacketizer {
         if piece.is_empty() {
             return Ok(());
         }
-        if self.picture.data().len() + piece.len() > MAX_ACCESS_UNIT {
-            return Err("the frame is too large");
-        }
         let first = descriptor & (STARTS_PARTITION | PARTITION) == STARTS_PARTITION;
-        self.picture.begin(arrived.stamp, Some(first));
+        self.picture.add(piece, arrived.stamp, first)?;
         self.disposable = descriptor & NOT_REFERRED_TO != 0;
-        self.picture.data().extend_from_slice(piece);
         Ok(())
     }
 }

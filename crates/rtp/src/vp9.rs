@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codec::nal::MAX_ACCESS_UNIT;
 use codec::vp9::UnitBuilder;
 use media::{AccessUnit, Timescale, Track, TrackId};
 
@@ -43,12 +42,7 @@ impl Vp9Depacketizer {
         if piece.is_empty() {
             return Ok(());
         }
-        if self.picture.data().len() + piece.len() > MAX_ACCESS_UNIT {
-            return Err("the frame is too large");
-        }
-        self.picture.begin(arrived.stamp, Some(is_first));
-        self.picture.data().extend_from_slice(piece);
-        Ok(())
+        self.picture.add(piece, arrived.stamp, is_first)
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use codec::mpeg::video::{UnitBuilder, begins_picture, is_slice, picture_header, start_codes};
-use codec::nal::MAX_ACCESS_UNIT;
 use media::{AccessUnit, Timescale, Track, TrackId};
 
 use crate::RtpError;
@@ -61,12 +60,7 @@ impl MpegVideoDepacketizer {
         if piece.is_empty() {
             return Ok(());
         }
-        if self.picture.data().len() + piece.len() > MAX_ACCESS_UNIT {
-            return Err("the picture is too large");
-        }
-        self.picture.begin(arrived.stamp, Some(begins_picture(piece)));
-        self.picture.data().extend_from_slice(piece);
-        Ok(())
+        self.picture.add(piece, arrived.stamp, begins_picture(piece))
     }
 }
 
