@@ -105,7 +105,8 @@ impl AacDepacketizer {
     }
 
     fn add_fragment(&mut self, size: usize, body: &[u8]) -> Option<Bytes> {
-        if size > MOST_BYTES {
+        // A unit of nothing is none, and ends what was in the making.
+        if size == 0 || size > MOST_BYTES {
             self.fragments = None;
             return None;
         }
@@ -176,6 +177,15 @@ mod tests {
         let whole: Vec<_> =
             packets(&unit, 70).iter().flat_map(|packet| depacketizer.push(packet).unwrap()).collect();
         assert_eq!(whole, [&unit[..]]);
+    }
+
+    #[test]
+    fn a_unit_of_nothing_in_the_middle_of_fragments_is_none() {
+        let mut depacketizer = AacDepacketizer::new(HeaderLayout::HBR);
+        let unit: Vec<u8> = (0..200).collect();
+        let first = &packets(&unit, 150)[0];
+        assert_eq!(depacketizer.push(first).unwrap(), [] as [&[u8]; 0]);
+        assert_eq!(depacketizer.push(&[0, 16, 0, 0, 1]).unwrap(), [] as [&[u8]; 0]);
     }
 
     #[test]
