@@ -72,6 +72,27 @@ pub fn play(url: &str, transport: &str, pictures: usize) -> (String, usize, usiz
     (errors, of(": video"), of(": audio"))
 }
 
+/// GStreamer plays twenty pictures; what was wrong. `options` are those of `rtspsrc` next to where it plays from.
+pub fn gstreamer_play(url: &str, options: &[&str]) -> Vec<String> {
+    let location = format!("location={url}");
+    let source = [&["30", "gst-launch-1.0", "rtspsrc", &location, "latency=0"], options].concat();
+    let rest = ["!", "rtph264depay", "!", "avdec_h264", "!", "fakesink", "num-buffers=20", "sync=false"];
+    let (said, errors) = tool::run("timeout", &[&source, &rest[..]].concat(), b"");
+    let mut wrong: Vec<_> = errors
+        .lines()
+        .filter(|line| line.starts_with("ERROR") || line.starts_with("Could not"))
+        // Once in some dozens of runs GStreamer 1.22 calls it an end of file that it cancels its own PAUSE or TEARDOWN before a byte of
+        // it is sent.
+        .filter(|line| !line.ends_with("Could not write to resource."))
+        .filter(|line| !line.ends_with("Could not send message. (Received end-of-file)"))
+        .map(str::to_owned)
+        .collect();
+    if !said.contains("Got EOS from element") {
+        wrong.push(format!("not all twenty came: {said}{errors}"));
+    }
+    wrong
+}
+
 /// ffmpeg publishes a moving picture with sound.
 pub fn publish(url: &str, transport: &str) -> Running {
     let arguments = [
