@@ -134,6 +134,7 @@ impl Somebody {
             Access::Stream(right) => self.front.contains(&right),
             Access::Either(one, other) => self.front.contains(&one) || self.front.contains(&other),
             Access::Any(right) => self.any.contains(&right),
+            Access::AnyOf(rights) => rights.iter().any(|right| self.any.contains(right)),
             Access::Server => self.server,
             Access::Metrics => self.server || self.metrics,
         }

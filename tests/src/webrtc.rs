@@ -2,6 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -54,6 +57,8 @@ pub struct Peer {
     pub pictures: Vec<(Instant, bool)>,
     /// Their times, in 90 kHz.
     pub times: Vec<u64>,
+    /// All of them, as a byte stream.
+    pub film: Vec<u8>,
     /// Units of sound.
     pub sounds: usize,
     /// Pictures that were not whole.
@@ -122,6 +127,7 @@ impl Peer {
             answer: String::new(),
             pictures: Vec::new(),
             times: Vec::new(),
+            film: Vec::new(),
             sounds: 0,
             damaged: 0,
             messages: Vec::new(),
@@ -214,6 +220,12 @@ impl Peer {
         self.drain();
     }
 
+    /// Says goodbye.
+    pub fn close(&mut self) {
+        self.rtc.close().expect("it may close");
+        self.drain();
+    }
+
     /// Whether the connection still is.
     pub fn is_alive(&self) -> bool {
         self.rtc.is_alive()
@@ -251,6 +263,7 @@ impl Peer {
                 let is_start = byte_stream::nal_types(&data.data).contains(&5);
                 self.damaged += usize::from(!data.contiguous);
                 self.pictures.push((Instant::now(), is_start));
+                self.film.extend_from_slice(&data.data);
                 self.times.push(data.time.rebase(str0m::media::Frequency::NINETY_KHZ).numer());
             }
             Event::MediaData(_) => self.sounds += 1,
@@ -259,6 +272,45 @@ impl Peer {
             Event::ChannelData(data) => self.messages.push(data.data),
             _ => {}
         }
+    }
+}
+
+/// Publishes a film by WHIP, 25 pictures a second, as long as it is kept.
+#[derive(Debug)]
+pub struct Publishing {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Publishing {
+    /// Begins, with the film's pictures as a byte stream each.
+    pub fn start(server: &Server, path: &str, film: Vec<Vec<u8>>) -> Self {
+        let mut peer = Peer::new(PUBLISH);
+        let created = peer.post(server, path);
+        peer.accept(&created);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let publish = move || {
+            peer.run(Duration::from_secs(10), |peer| peer.is_connected);
+            let begin = Instant::now();
+            for (picture, at) in film.iter().zip(0u32..) {
+                peer.send(picture, u64::from(at) * 3_600);
+                let due = begin + Duration::from_millis(40) * at;
+                peer.run(due.saturating_duration_since(Instant::now()), |_| stopped.load(Ordering::Relaxed));
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        };
+        Self { stop, thread: Some(std::thread::spawn(publish)) }
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // What it has to say, whoever reads what it published says.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

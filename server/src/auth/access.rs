@@ -36,6 +36,8 @@ pub enum Access {
     Either(Right, Right),
     /// This right on one stream at least. The handler shows no other.
     Any(Right),
+    /// One of these rights on one stream at least. The handler asks for what it does by which.
+    AnyOf(&'static [Right]),
     /// [`Right::Admin`] on every stream.
     Server,
     /// The right to read what is counted, which tells of every stream but shows none.

@@ -135,6 +135,7 @@ impl Identity {
                 self.satisfies(Access::Stream(one), stream) || self.satisfies(Access::Stream(other), stream)
             }
             (Access::Any(right), _) => self.may_any(right),
+            (Access::AnyOf(rights), _) => rights.iter().any(|right| self.may_any(*right)),
             (Access::Server, _) => self.is_admin(),
             (Access::Metrics, _) => self.may_read_metrics(),
         }

@@ -6,6 +6,7 @@
 //!
 //! Not here: formats (`container`), handshakes, who may watch (`supervise::audience`).
 
+pub mod by_webrtc;
 mod dialogue;
 mod flv;
 mod framing;

@@ -90,7 +90,7 @@ pub(super) struct Used {
 }
 
 /// Completes an answer: what goes out is one stream, so that a page gets pictures and sound together, and a medium without a format in
-/// common is refused as it has to be. Media that are not used are said to be so.
+/// common is refused as it has to be. Media that are not used are said to be so, and that there are no more candidates than these.
 pub(super) fn complete(answer: &str, used: Used) -> String {
     let (head, media) = sections(answer);
     let mut refused: Vec<&str> = Vec::new();
@@ -103,7 +103,8 @@ pub(super) fn complete(answer: &str, used: Used) -> String {
             _ => true,
         };
         let has_formats = first.split_ascii_whitespace().nth(3).is_some();
-        for line in medium {
+        let last = medium.iter().rposition(|line| line.starts_with("a=candidate:"));
+        for (at, line) in medium.iter().enumerate() {
             // Writing to a string does not fail.
             let _ = match *line {
                 _ if line.starts_with("m=") && !has_formats => {
@@ -127,6 +128,9 @@ pub(super) fn complete(answer: &str, used: Used) -> String {
             };
             if let Some(mid) = line.strip_prefix("a=mid:").filter(|_| !has_formats) {
                 refused.push(mid);
+            }
+            if last == Some(at) {
+                rest.push_str("a=end-of-candidates\r\n");
             }
         }
     }
@@ -218,13 +222,13 @@ mod tests {
     #[test]
     fn an_answer_is_one_stream_and_refuses_what_it_has_no_format_for() {
         let answer = "v=0\r\ns=-\r\na=group:BUNDLE 0 1\r\na=msid-semantic: WMS x y\r\n\
-            m=audio 9 UDP/TLS/RTP/SAVPF \r\na=mid:0\r\na=sendonly\r\na=msid:x t\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF \r\na=mid:0\r\na=sendonly\r\na=msid:x t\r\na=candidate:1\r\na=candidate:2\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:y u\r\na=ssrc:5 cname:u\r\na=ssrc:5 msid:y u\r\n";
         let complete = complete(answer, Used { video: true, audio: false });
         assert_eq!(
             complete,
             "v=0\r\ns=-\r\na=group:BUNDLE 1\r\na=msid-semantic:WMS firstlight\r\n\
-            m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=inactive\r\na=msid:firstlight t\r\n\
+            m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=inactive\r\na=msid:firstlight t\r\na=candidate:1\r\na=candidate:2\r\na=end-of-candidates\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:firstlight u\r\na=ssrc:5 cname:u\r\na=ssrc:5 msid:firstlight u\r\n"
         );
     }

@@ -36,6 +36,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use self::description::{Asked, Medium};
 pub use self::directory::Purpose;
 pub use self::feed::Feed;
 pub use self::offer::{Answered, Offer, Part, Session, Unacceptable, Wants};

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::http::StatusCode;
 use media::{CodecParameters, G711Law, MediaKind, TrackId};
 use str0m::change::SdpOffer;
 use str0m::format::{Codec, PayloadParams};
@@ -93,6 +94,17 @@ pub enum Unacceptable {
     NothingInCommon(String),
 }
 
+impl Unacceptable {
+    /// The HTTP status that says the same.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Off => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::NothingInCommon(_) => StatusCode::NOT_ACCEPTABLE,
+        }
+    }
+}
+
 impl Offer {
     /// Reads an offer.
     ///
@@ -173,6 +185,11 @@ impl Answered {
             MediaKind::Video => self.outputs.video.is_some(),
             MediaKind::Audio => self.outputs.audio.is_some(),
         }
+    }
+
+    /// Whether anything is taken that they send.
+    pub fn takes(&self) -> bool {
+        !self.inputs.is_empty()
     }
 
     /// Makes it a session.

@@ -4,6 +4,10 @@
 //! A robot that waits at `/ws` gets what comes to `/connect`; without one the server itself answers.
 
 mod broker;
+mod connect;
+mod incoming;
+mod section;
+mod talk;
 
 use std::sync::Arc;
 
@@ -12,9 +16,10 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
 
 use self::broker::{Broker, DESCRIPTION_MOST, Second, Unanswered};
+use self::connect::Robot;
+use self::section::Values;
 use crate::auth::{Access, Identity, Right};
 use crate::config::file::Section;
 use crate::endpoint::{Context, Endpoint, Parts, Route, Serve, StreamRoute};
@@ -25,24 +30,17 @@ use crate::ws::handshake;
 #[derive(Debug)]
 pub struct RtcBot;
 
-/// `[rtcbot]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Settings {
-    /// What browsers that load `/rtcbot.js` ask for their own addresses.
-    ice_servers: Vec<String>,
-}
-
 impl Endpoint for RtcBot {
     fn name(&self) -> &'static str {
         "rtcbot"
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
-        let settings: Settings = section.map_or_else(|| Ok(Settings::default()), Section::parse)?;
-        let script = script(&settings.ice_servers);
+        let Values { ice_servers, stream, incoming } = Values::parse(section)?;
+        let script = script(&ice_servers);
         Ok(Box::new(move |context| {
-            let face = Arc::new(Face { broker: Arc::default(), context: context.clone() });
+            let robot = Robot::new(context.clone(), stream, incoming);
+            let face = Arc::new(Face { broker: Arc::default(), robot, context: context.clone() });
             let (connecting, waiting) = (Arc::clone(&face), Arc::clone(&face));
             let script = get(|| async move { ([(header::CONTENT_TYPE, "application/javascript")], script) });
             let routes = vec![
@@ -50,7 +48,7 @@ impl Endpoint for RtcBot {
                 Route::new(
                     Method::POST,
                     "/connect",
-                    Access::Any(Right::View),
+                    Access::AnyOf(&[Right::View, Right::Publish, Right::Control]),
                     post(move |request: Request| async move { connecting.connect(request).await }),
                 ),
                 Route::new(
@@ -71,7 +69,10 @@ impl Endpoint for RtcBot {
 const ROBOT: &str = "ws";
 
 struct Face {
+    /// Robots elsewhere.
     broker: Arc<Broker>,
+    /// The one that we are.
+    robot: Robot,
     context: Context,
 }
 
@@ -108,10 +109,25 @@ fn named(face: Arc<Face>) -> StreamRoute {
 
 impl Face {
     async fn connect(&self, request: Request) -> Response {
-        if self.broker.has(ROBOT) {
-            return self.relay(ROBOT, request).await;
-        }
-        (StatusCode::SERVICE_UNAVAILABLE, "there is no robot connected\n").into_response()
+        let (headers, extensions) = (request.headers().clone(), request.extensions().clone());
+        let mut response = if self.broker.has(ROBOT) {
+            let sees = |identity: &Identity| identity.may_any(Right::View);
+            if extensions.get::<Identity>().is_some_and(sees) {
+                self.relay(ROBOT, request).await
+            } else {
+                let words = "a robot is asked by those who may view a stream\n";
+                (StatusCode::FORBIDDEN, words).into_response()
+            }
+        } else {
+            match description(request).await {
+                Ok(offer) => {
+                    self.robot.answer(&offer, &extensions).await.unwrap_or_else(IntoResponse::into_response)
+                }
+                Err(refusal) => refusal,
+            }
+        };
+        self.context.origins.share(&headers, response.headers_mut());
+        response
     }
 
     fn robot(&self, name: &str, second: Second, request: Request) -> Response {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::net::origin::OriginPolicy;
+use crate::viewers::by_webrtc::Unwatchable;
 use crate::webrtc::{Answered, IceServer, Offer, Patch, Patched, Purpose, Unacceptable, WebRtc};
 
 /// Why a request is refused.
@@ -46,12 +47,13 @@ impl IntoResponse for Refusal {
 
 impl From<Unacceptable> for Refusal {
     fn from(why: Unacceptable) -> Self {
-        let status = match &why {
-            Unacceptable::Off => StatusCode::SERVICE_UNAVAILABLE,
-            Unacceptable::Malformed(_) => StatusCode::BAD_REQUEST,
-            Unacceptable::NothingInCommon(_) => StatusCode::NOT_ACCEPTABLE,
-        };
-        Self::new(status, why.to_string())
+        Self::new(why.status(), why.to_string())
+    }
+}
+
+impl From<Unwatchable> for Refusal {
+    fn from(why: Unwatchable) -> Self {
+        Self::new(why.status(), why.to_string())
     }
 }
 

@@ -5,7 +5,6 @@
 //! Opus while somebody listens.
 
 mod exchange;
-mod live;
 mod section;
 mod whep;
 mod whip;
