@@ -187,8 +187,6 @@ impl App {
                 context.tasks.spawn("listener", serve);
             }
         };
-        serve(plain, false, Arc::clone(&http));
-        serve(secure, true, http);
         for (bound, sockets, listen) in others {
             let protocol = (listen.protocol)(&context);
             if !sockets.is_empty() {
@@ -196,6 +194,9 @@ impl App {
             }
             serve(bound, listen.tls, protocol);
         }
+        // Last, since by HTTP is asked for what goes over the others.
+        serve(plain, false, Arc::clone(&http));
+        serve(secure, true, http);
         if let Some(tls) = tls {
             let stop = context.stop.clone();
             context.tasks.spawn("certificate", async move {
