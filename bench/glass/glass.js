@@ -2,9 +2,9 @@
  * Glass to glass: opens the player page of a `test` stream in headless Chromium and reads the machine-readable clock
  * (docs/ref/clock-code.md) from the picture shown. Server and browser share this machine's clock.
  *
- *     node glass.js http://127.0.0.1:8080/bench/ [--seconds 10] [--transports webcodecs,mse]
+ *     node glass.js http://127.0.0.1:8080/bench/ [--seconds 10] [--transports webcodecs,mse,webrtc] [--joins 20]
  *
- * Prints one JSON object a transport. A picture counts when it is first seen: in the frame callback of a <video>, in the
+ * Prints one JSON object a transport, and one of joins by WebRTC, from the offer's POST to the first picture (`join.js`). A picture counts when it is first seen: in the frame callback of a <video>, in the
  * animation frame of a <canvas>. Both come at 60 Hz, so a latency is good to about 17 ms. Not here: what the player
  * itself says of its latency.
  */
@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import puppeteer from "puppeteer-core";
+import { join as joinAgain } from "./join.js";
 import { sample } from "./sample.js";
 
 const { values, positionals } = parseArgs({
@@ -21,7 +22,8 @@ const { values, positionals } = parseArgs({
   options: {
     seconds: { type: "string", default: "10" },
     "warm-up": { type: "string", default: "3" },
-    transports: { type: "string", default: "webcodecs,mse" },
+    transports: { type: "string", default: "webcodecs,mse,webrtc" },
+    joins: { type: "string", default: "20" },
     chromium: { type: "string", default: "/usr/bin/chromium" },
     screenshot: { type: "string" },
   },
@@ -29,9 +31,8 @@ const { values, positionals } = parseArgs({
 const [page] = positionals;
 if (!page) throw new Error("usage: node glass.js PAGE_URL");
 
-/** One browser, one player. */
-async function watch(url, transport) {
-  url.searchParams.set("transport", transport);
+/** One browser with one page. */
+async function browse(act) {
   const profile = await mkdtemp(join(tmpdir(), "firstlight-glass-"));
   const browser = await puppeteer.launch({
     executablePath: values.chromium,
@@ -45,6 +46,18 @@ async function watch(url, transport) {
     const complaints = [];
     tab.on("pageerror", (error) => complaints.push(String(error)));
     tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    return { ...(await act(tab)), complaints: complaints.slice(0, 5) };
+  } finally {
+    await browser.close();
+    await rm(profile, { recursive: true, force: true });
+  }
+}
+
+/** One player. */
+function watch(url, transport) {
+  url.searchParams.set("transport", transport);
+  return browse(async (tab) => {
+    await tab.evaluateOnNewDocument(keepPeers);
     await tab.goto(url.href, { waitUntil: "domcontentloaded" });
     const shown = await tab.evaluate(sample, {
       reader: new URL("/assets/clock-code.js", url).href,
@@ -52,12 +65,33 @@ async function watch(url, transport) {
       warmUpMs: Number(values["warm-up"]) * 1000,
       windowMs: Number(values.seconds) * 1000,
     });
+    const decodeMs = await tab.evaluate(decodeTime);
     if (values.screenshot) await tab.screenshot({ path: `${values.screenshot}-${transport}.png` });
-    return { ...summary(shown), complaints: complaints.slice(0, 5) };
-  } finally {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
+    return { ...summary(shown), decodeMs };
+  });
+}
+
+/** In the page: keeps the peer connections that are made, so that they can be asked how long they decode. */
+function keepPeers() {
+  const Peer = globalThis.RTCPeerConnection;
+  globalThis.peers = [];
+  globalThis.RTCPeerConnection = class extends Peer {
+    constructor(...configuration) {
+      super(...configuration);
+      globalThis.peers.push(this);
+    }
+  };
+}
+
+/** In the page: milliseconds that a picture is decoded for, on average; null if none came by WebRTC. */
+async function decodeTime() {
+  for (const peer of globalThis.peers) {
+    for (const entry of (await peer.getStats()).values()) {
+      if (entry.type === "inbound-rtp" && entry.kind === "video" && entry.framesDecoded > 0)
+        return (entry.totalDecodeTime * 1000) / entry.framesDecoded;
+    }
   }
+  return null;
 }
 
 /** @param {{ element: string | null, seconds: number, firstMs: number | null, pictures: { time: number, age: number }[], quality: object | null, unread: number }} shown */
@@ -91,4 +125,13 @@ const FLAGS = [
 for (const transport of values.transports.split(",")) {
   const result = await watch(new URL(page), transport);
   console.log(JSON.stringify({ transport, ...result }));
+}
+const joins = Number(values.joins);
+if (joins > 0) {
+  const result = await browse(async (tab) => {
+    // A page that watches keeps the camera on, muted as the others are.
+    await tab.goto(new URL("/", page).href, { waitUntil: "domcontentloaded" });
+    return { joinMs: await tab.evaluate(joinAgain, { whep: new URL("whep", page).href, joins }) };
+  });
+  console.log(JSON.stringify(result));
 }

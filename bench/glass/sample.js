@@ -2,7 +2,8 @@
  * Runs inside the page: finds the picture that is shown and reads its clock each time a frame is presented.
  *
  * It must be self-contained, it is sent to the browser as text. The picture is the largest visible <video> or <canvas> in the
- * document and its shadow trees, looked for anew four times a second, as players change elements while they start.
+ * document and its shadow trees, looked for in every frame until one is read, then four times a second, as players change elements while
+ * they start.
  *
  * @param {{ reader: string, transport: string, warmUpMs: number, windowMs: number }} options
  */
@@ -43,7 +44,7 @@ export async function sample({ reader, transport, warmUpMs, windowMs }) {
   };
   const onAnimation = () => {
     if (!running) return;
-    if (now() - lookedAt > 250) {
+    if (firstMs === null || now() - lookedAt > 250) {
       lookedAt = now();
       const found = find();
       if (found !== element) {

@@ -1,14 +1,39 @@
 //! The clip that is measured with: 720p30 H.264 at 2 Mbit/s, a random access point a second, no reordering; AAC
-//! 128 kbit/s. Made with ffmpeg, once.
+//! 128 kbit/s; and the same with Opus, which WebRTC carries as it is. Made with ffmpeg, once.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{BenchError, Context};
 
 /// Makes it if it is not there.
 pub(crate) fn make(path: &Path) -> Result<(), BenchError> {
+    encode(ARGUMENTS, path)
+}
+
+/// Makes the one with Opus of the other one, beside it.
+pub(crate) fn make_with_opus(clip: &Path) -> Result<PathBuf, BenchError> {
+    let path = clip.with_extension("opus.mp4");
+    let clip = clip.display().to_string();
+    let mut arguments = vec!["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-i", &clip];
+    arguments.extend([
+        "-c:v",
+        "copy",
+        "-c:a",
+        "libopus",
+        "-b:a",
+        "128k",
+        "-movflags",
+        "+faststart",
+        "-f",
+        "mp4",
+    ]);
+    encode(&arguments, &path)?;
+    Ok(path)
+}
+
+fn encode(arguments: &[&str], path: &Path) -> Result<(), BenchError> {
     if path.exists() {
         return Ok(());
     }
@@ -16,7 +41,7 @@ pub(crate) fn make(path: &Path) -> Result<(), BenchError> {
         fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     }
     let part = path.with_extension("part.mp4");
-    let output = Command::new("ffmpeg").args(ARGUMENTS).arg(&part).output().context("running ffmpeg")?;
+    let output = Command::new("ffmpeg").args(arguments).arg(&part).output().context("running ffmpeg")?;
     if !output.status.success() {
         return Err(BenchError::Child {
             program: "ffmpeg".into(),

@@ -1,7 +1,8 @@
 //! The floor server: the least program that sends given bytes at given times to N sockets.
 //!
 //! One thread, one epoll set, one `write` a message and viewer; no media, no state but what a short write left over.
-//! A client that asks for datagrams gets each message as such, cut apart by the kernel (GSO).
+//! A client that asks for datagrams gets each message as such, cut apart by the kernel (GSO); one that asks for SRTP gets it with a header
+//! and AES-GCM for each packet (see `seal`).
 //!
 //! It answers a WebSocket handshake with a constant (see `load::websocket`), so the same client reads it and the real
 //! server. The cost of a server is quoted as a multiple of this program's.
@@ -15,6 +16,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::error::{BenchError, Context};
 use crate::schedule::Schedule;
+use crate::seal::{PACKET, Sealer};
 
 /// A viewer of the floor.
 struct Client {
@@ -25,6 +27,8 @@ struct Client {
     rest: Vec<u8>,
     /// It wants datagrams, here.
     datagrams: Option<SocketAddr>,
+    /// With AES-GCM.
+    sealer: Option<Sealer>,
 }
 
 /// Serves until it is killed.
@@ -40,6 +44,8 @@ pub(crate) fn serve(address: SocketAddr, schedule: &Schedule) -> Result<(), Benc
     let udp = UdpSocket::bind((address.ip(), 0)).context("binding a UDP socket")?;
     udp.set_nonblocking(true).context("binding a UDP socket")?;
     let state = UdpSocketState::new((&udp).into()).context("binding a UDP socket")?;
+    let crypto = str0m::crypto::from_feature_flags();
+    let mut sealed = Vec::new();
     let mut clients: Vec<Option<Client>> = Vec::new();
     let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
     let mut round = Instant::now();
@@ -56,13 +62,19 @@ pub(crate) fn serve(address: SocketAddr, schedule: &Schedule) -> Result<(), Benc
         for event in &events {
             match event.data.u64() {
                 LISTENER => accept(&listener, &epoll, &mut clients)?,
-                at => hear(&mut clients[at as usize]),
+                at => hear(&mut clients[at as usize], || Sealer::new(crypto.srtp_provider, at as u32)),
             }
         }
         while Instant::now() >= round + messages[next].0 {
             for client in &mut clients {
                 match client {
-                    Some(Client { datagrams: Some(to), .. }) => cast(&udp, &state, *to, &messages[next].1),
+                    Some(Client { datagrams: Some(to), sealer: Some(sealer), .. }) => {
+                        sealer.seal(&messages[next].1, &mut sealed);
+                        cast(&udp, &state, *to, &sealed, PACKET);
+                    }
+                    Some(Client { datagrams: Some(to), .. }) => {
+                        cast(&udp, &state, *to, &messages[next].1, DATAGRAM);
+                    }
                     client => send(client, &messages[next].1),
                 }
             }
@@ -86,7 +98,8 @@ fn accept(
         let at = clients.iter().position(Option::is_none).unwrap_or(clients.len());
         let data = epoll::EventData::new_u64(at as u64);
         epoll::add(epoll, &socket, data, epoll::EventFlags::IN).context("epoll_ctl")?;
-        let client = Some(Client { socket, watching: false, rest: Vec::new(), datagrams: None });
+        let client =
+            Some(Client { socket, watching: false, rest: Vec::new(), datagrams: None, sealer: None });
         match clients.get_mut(at) {
             Some(place) => *place = client,
             None => clients.push(client),
@@ -96,13 +109,16 @@ fn accept(
 }
 
 /// A request is taken to come in one piece, as our own client sends it.
-fn hear(place: &mut Option<Client>) {
+fn hear(place: &mut Option<Client>, sealer: impl FnOnce() -> Sealer) {
     let Some(client) = place else { return };
     let mut buffer = [0; 2048];
     match client.socket.read(&mut buffer) {
         Ok(0) => *place = None,
         Ok(length) if !client.watching => {
-            client.datagrams = wanted(client, &buffer[..length]);
+            let sealed = buffer[..length].strip_prefix(b"SRTP ");
+            client.sealer = sealed.map(|_| sealer());
+            let port = sealed.or_else(|| buffer[..length].strip_prefix(b"UDP "));
+            client.datagrams = port.and_then(|port| wanted(client, port));
             client.watching = client.socket.write(ANSWER.as_bytes()).is_ok();
         }
         Ok(_) => {}
@@ -111,16 +127,16 @@ fn hear(place: &mut Option<Client>) {
     }
 }
 
-/// Where a client that begins with `UDP PORT` wants its datagrams.
-fn wanted(client: &Client, request: &[u8]) -> Option<SocketAddr> {
-    let port = std::str::from_utf8(request.strip_prefix(b"UDP ")?).ok()?.split(' ').next()?.parse().ok()?;
+/// Where a client that names this port wants its datagrams.
+fn wanted(client: &Client, port: &[u8]) -> Option<SocketAddr> {
+    let port = std::str::from_utf8(port).ok()?.split(' ').next()?.parse().ok()?;
     Some(SocketAddr::new(client.socket.peer_addr().ok()?.ip(), port))
 }
 
 /// A message as datagrams of one size, cut apart by the kernel.
-fn cast(udp: &UdpSocket, state: &UdpSocketState, destination: SocketAddr, message: &[u8]) {
-    for contents in message.chunks(DATAGRAM * state.max_gso_segments().clamp(1, MOST_SEGMENTS)) {
-        let segment_size = (contents.len() > DATAGRAM).then_some(DATAGRAM);
+fn cast(udp: &UdpSocket, state: &UdpSocketState, destination: SocketAddr, message: &[u8], size: usize) {
+    for contents in message.chunks(size * state.max_gso_segments().clamp(1, MOST_BYTES / size)) {
+        let segment_size = (contents.len() > size).then_some(size);
         // What does not go is lost.
         let _ = state
             .try_send(udp.into(), &Transmit { destination, ecn: None, contents, segment_size, src_ip: None });
@@ -170,7 +186,7 @@ const LISTENER: u64 = u64::MAX;
 /// As large as RTP packets are made.
 const DATAGRAM: usize = 1_400;
 /// No more than 64 KiB at once.
-const MOST_SEGMENTS: usize = 46;
+const MOST_BYTES: usize = 64_400;
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 

@@ -49,6 +49,8 @@ pub(crate) struct Lab {
 pub(crate) struct Window {
     pub(crate) groups: Vec<GroupReport>,
     pub(crate) cpu: Duration,
+    /// Of the viewers.
+    pub(crate) own_cpu: Duration,
     pub(crate) seconds: f64,
 }
 
@@ -89,9 +91,25 @@ impl Lab {
         self.server(&format!("{sections}[streams.bench]\nsource = {{ file = {{ path = {path:?} }} }}\n"))
     }
 
+    /// Starts the server with one stream, `bench`, that plays the clip with Opus; WebRTC is on a port of its own.
+    pub(crate) fn server_with_opus(&self) -> Result<Running, BenchError> {
+        let path = clip::make_with_opus(&self.options.clip)?.display().to_string();
+        self.server(&format!("{}[streams.bench]\nsource = {{ file = {{ path = {path:?} }} }}\n", webrtc()?))
+    }
+
+    /// The same with a place for a program that is driven: the path of its socket.
+    pub(crate) fn server_with_robot(&self) -> Result<(Running, PathBuf), BenchError> {
+        let path = clip::make_with_opus(&self.options.clip)?.display().to_string();
+        let socket = self.folder.join("robot.sock");
+        let data = format!("data = {{ socket = {:?} }}\n", socket.display().to_string());
+        let stream = format!("[streams.bench]\nsource = {{ file = {{ path = {path:?} }} }}\n");
+        Ok((self.server(&(webrtc()? + &stream + &data))?, socket))
+    }
+
     /// Starts the server with one stream, `bench`, of the test pattern.
     pub(crate) fn server_with_pattern(&self) -> Result<Running, BenchError> {
-        self.server("[streams.bench]\nsource = { test = { width = 1280, height = 720, fps = 30 } }\n")
+        let pattern = "[streams.bench]\nsource = { test = { width = 1280, height = 720, fps = 30 } }\n";
+        self.server(&(webrtc()? + pattern))
     }
 
     /// Starts the server with these streams.
@@ -108,8 +126,17 @@ impl Lab {
 
     /// Starts the floor server with the clip's schedule.
     pub(crate) fn floor(&self, mode: Mode) -> Result<Running, BenchError> {
+        self.floor_of(&self.options.clip, mode)
+    }
+
+    /// The same with the clip that has Opus, each unit by itself.
+    pub(crate) fn floor_with_opus(&self) -> Result<Running, BenchError> {
+        self.floor_of(&clip::make_with_opus(&self.options.clip)?, Mode::Units)
+    }
+
+    fn floor_of(&self, clip: &Path, mode: Mode) -> Result<Running, BenchError> {
         let schedule = self.folder.join("schedule.txt");
-        let text = Schedule::of_clip(&self.options.clip, mode)?.to_text();
+        let text = Schedule::of_clip(clip, mode)?.to_text();
         fs::write(&schedule, text).context("writing the schedule")?;
         let address = SocketAddr::from(([127, 0, 0, 1], process::free_port()?));
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
@@ -123,13 +150,15 @@ impl Lab {
         let load = Load::start(groups)?;
         load.wait_ready(READY_LIMIT)?;
         std::thread::sleep(Duration::from_secs(self.options.warm_up));
+        let own = process::cpu_time(std::process::id())?;
         let before = running.cpu_time()?;
         let start = std::time::Instant::now();
         load.measure();
         std::thread::sleep(Duration::from_secs(self.options.seconds));
         let cpu = running.cpu_time()?.since(&before);
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Window { groups: load.stop()?, cpu, seconds })
+        let own_cpu = process::cpu_time(std::process::id())?.since(&own);
+        Ok(Window { groups: load.stop()?, cpu, own_cpu, seconds })
     }
 
     /// The server's program.
@@ -176,6 +205,11 @@ impl Running {
     pub(crate) fn memory(&self) -> Result<process::Memory, BenchError> {
         process::memory(self.process.pid())
     }
+}
+
+/// A section that puts WebRTC on a port of its own.
+fn webrtc() -> Result<String, BenchError> {
+    Ok(format!("[webrtc]\nlisten = \"127.0.0.1:{}\"\n", process::free_port()?))
 }
 
 /// For the last viewer to be served.

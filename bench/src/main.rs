@@ -13,6 +13,7 @@ mod load;
 mod outcome;
 mod process;
 mod schedule;
+mod seal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,9 +48,9 @@ enum Command {
         #[arg(long)]
         schedule: PathBuf,
     },
-    /// Writes the schedule of a floor: f1 a message a unit, f2 a message a picture
+    /// Writes the schedule of a floor: f1 a message a unit, f2 a message a picture, units as f1 without a frame around each
     Schedule {
-        /// f1 or f2
+        /// f1, f2 or units
         #[arg(long)]
         mode: Mode,
         /// Any file that ffprobe reads
@@ -101,6 +102,16 @@ enum Command {
     Publish(LabOptions),
     /// Stills a second, and viewers of moving JPEGs
     Pictures(LabOptions),
+    /// WebRTC: CPU beside a floor that only encrypts and sends, memory, delay, join
+    Webrtc {
+        #[command(flatten)]
+        lab: LabOptions,
+        /// Viewers at once, if they can be held
+        #[arg(long, short = 'n', default_value_t = 1000)]
+        viewers: usize,
+    },
+    /// Messages to a program and back by WebRTC, while pictures come
+    Data(LabOptions),
     /// Age of the picture that a browser shows (Chromium and `npm ci` in bench/glass needed)
     Glass(LabOptions),
     /// All of them, one table
@@ -143,6 +154,8 @@ fn run(command: Command) -> Result<(), BenchError> {
         Command::EncodeOnce(lab) => (commands::encode_once::run(&Lab::new(&lab)?)?, lab.json),
         Command::Publish(lab) => (commands::publish::run(&Lab::new(&lab)?)?, lab.json),
         Command::Pictures(lab) => (commands::pictures::run(&Lab::new(&lab)?)?, lab.json),
+        Command::Webrtc { lab, viewers } => (commands::webrtc::run(&Lab::new(&lab)?, viewers)?, lab.json),
+        Command::Data(lab) => (commands::data::run(&Lab::new(&lab)?)?, lab.json),
         Command::Glass(lab) => (commands::glass::run(&Lab::new(&lab)?)?, lab.json),
         Command::All(lab) => (all(&Lab::new(&lab)?), lab.json),
     };
@@ -153,7 +166,7 @@ fn run(command: Command) -> Result<(), BenchError> {
 /// Every measurement; one that fails is a row that says why.
 fn all(lab: &Lab) -> Outcome {
     type Measurement = fn(&Lab) -> Result<Outcome, BenchError>;
-    let measurements: [(&str, Measurement); 11] = [
+    let measurements: [(&str, Measurement); 13] = [
         ("startup", commands::startup::run),
         ("compare", |lab| commands::compare::run(lab, 400, "")),
         ("delay", |lab| commands::delay::run(lab, 1000)),
@@ -164,6 +177,8 @@ fn all(lab: &Lab) -> Outcome {
         ("overload", commands::overload::run),
         ("encode-once", commands::encode_once::run),
         ("pictures", commands::pictures::run),
+        ("webrtc", |lab| commands::webrtc::run(lab, 1000)),
+        ("data", commands::data::run),
         ("glass", commands::glass::run),
     ];
     let mut outcome = Outcome::default();

@@ -35,6 +35,16 @@ impl Outcome {
         });
     }
 
+    /// A number that should not be below `limit`.
+    pub(crate) fn at_least(&mut self, what: impl Into<String>, limit: f64, measured: f64, unit: &str) {
+        self.rows.push(Row {
+            what: what.into(),
+            target: format!("≥ {limit}{unit}"),
+            measured: format!("{}{unit}", short(measured)),
+            reached: Some(measured >= limit),
+        });
+    }
+
     /// A number without a target.
     pub(crate) fn note(&mut self, what: impl Into<String>, measured: impl Into<String>) {
         self.rows.push(Row {
@@ -123,7 +133,9 @@ mod tests {
         let mut outcome = Outcome::default();
         outcome.at_most("a", 1.2, 1.1, " ×");
         outcome.at_most("b", 1.2, 1.3, " ×");
-        assert_eq!(outcome.rows.iter().map(|row| row.reached).collect::<Vec<_>>(), [Some(true), Some(false)]);
+        outcome.at_least("c", 1_000.0, 999.0, "");
+        let reached: Vec<_> = outcome.rows.iter().map(|row| row.reached).collect();
+        assert_eq!(reached, [Some(true), Some(false), Some(false)]);
         assert_eq!(outcome.rows[0].measured, "1.10 ×");
     }
 }

@@ -1,7 +1,7 @@
 //! What a floor server sends: message sizes and times, over and over.
 //!
 //! Made from the clip that the server under test plays, so that both send the same bytes at the same times. F1 is
-//! one message a unit. F2 is one message a picture, with the sound since the last one.
+//! one message a unit. F2 is one message a picture, with the sound since the last one. Both are framed as fMP4; `units` are bare, each by itself.
 //!
 //! The file is text: `loop MICROSECONDS`, then a line `MICROSECONDS BYTES` for each message, in order of time.
 
@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use crate::error::{BenchError, Context};
 
-/// Which of the two floors.
+/// Which of the floors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     F1,
     F2,
+    Units,
 }
 
 impl FromStr for Mode {
@@ -27,7 +28,8 @@ impl FromStr for Mode {
         match name {
             "f1" => Ok(Self::F1),
             "f2" => Ok(Self::F2),
-            _ => Err("f1 or f2"),
+            "units" => Ok(Self::Units),
+            _ => Err("f1, f2 or units"),
         }
     }
 }
@@ -55,7 +57,7 @@ struct Unit {
 }
 
 impl Schedule {
-    /// From the units of a clip, as fMP4 messages.
+    /// From the units of a clip.
     pub(crate) fn of_clip(clip: &Path, mode: Mode) -> Result<Self, BenchError> {
         let output = Command::new("ffprobe")
             .args([
@@ -150,6 +152,7 @@ fn arrange(units: &[Unit], mode: Mode) -> Vec<Message> {
     for unit in units {
         match mode {
             Mode::F1 => messages.push(Message { at: unit.at, bytes: FRAGMENT + unit.bytes }),
+            Mode::Units => messages.push(Message { at: unit.at, bytes: unit.bytes }),
             Mode::F2 if unit.video => {
                 messages.push(Message { at: unit.at, bytes: FRAGMENT + unit.bytes + sound });
                 sound = 0;
@@ -190,6 +193,11 @@ mod tests {
     #[test]
     fn f2_lets_the_sound_ride_in_the_next_picture() {
         assert_eq!(of(Mode::F2), [(0, 1108 + 72 + 18), (33333, 608 + 72 + 28 + 38)]);
+    }
+
+    #[test]
+    fn bare_units_have_nothing_around_them() {
+        assert_eq!(of(Mode::Units), [(0, 10), (0, 1000), (1000, 20), (22000, 30), (33333, 500)]);
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn describe(name: &str, report: &GroupReport, outcome: &mut Outcome) {
     }
     note("kbit/s per viewer", short(report.bytes as f64 * 8.0 / 1000.0 / each));
     note("messages/s per viewer", short(report.messages as f64 / each));
-    note("messages missing", report.missing.to_string());
+    note("messages missing, pictures damaged", format!("{}, {}", report.missing, report.damaged));
     for (what, p) in [("first decodable, ms", report.first_decodable_ms), ("delay, ms", report.delay_ms)] {
         if p.count > 0 {
             let numbers = [p.p50, p.p95, p.p99, p.max].map(short).join(" / ");

@@ -1,6 +1,7 @@
 //! One measurement a file: each starts what it needs, and returns rows and details.
 
 pub(crate) mod compare;
+pub(crate) mod data;
 pub(crate) mod delay;
 pub(crate) mod encode_once;
 pub(crate) mod glass;
@@ -12,3 +13,4 @@ pub(crate) mod overload;
 pub(crate) mod pictures;
 pub(crate) mod publish;
 pub(crate) mod startup;
+pub(crate) mod webrtc;

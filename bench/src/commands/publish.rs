@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::error::{BenchError, Context};
 use crate::lab::{Lab, READY_LIMIT, Running};
-use crate::load::{Percentiles, Witness};
+use crate::load::{Arrival, Percentiles, Witness};
 use crate::outcome::{Outcome, short};
 
 /// Measures with MP4 in fragments and with MPEG-TS, the formats that ffmpeg publishes with.
@@ -83,8 +83,8 @@ fn publish(lab: &Lab, running: &Running, pieces: &[Vec<u8>]) -> Result<Percentil
     if came.len() != sent.len() || missing > 0 {
         return Err(refused(socket, &format!("{} pictures came of {}", came.len(), sent.len())));
     }
-    let delay = |(sent, came): (&Instant, &Instant)| {
-        u32::try_from(came.saturating_duration_since(*sent).as_micros()).unwrap_or(u32::MAX)
+    let delay = |(sent, came): (&Instant, &Arrival)| {
+        u32::try_from(came.at.saturating_duration_since(*sent).as_micros()).unwrap_or(u32::MAX)
     };
     Ok(Percentiles::of(sent.iter().zip(&came).skip(WARM_UP).map(delay).collect()))
 }

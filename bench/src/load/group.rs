@@ -12,8 +12,8 @@ use rustix::fd::OwnedFd;
 use serde::Serialize;
 
 use super::format::FormatKind;
-use super::seen::{Percentiles, Seen};
-use super::target::Target;
+use super::seen::{Percentiles, Seen, Shown};
+use super::target::{Scheme, Target};
 use super::viewer::Viewer;
 use super::{MEASURE, Progress, STOP};
 use crate::error::{BenchError, Context};
@@ -69,11 +69,15 @@ pub(crate) struct GroupReport {
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) missing: u64,
+    pub(crate) damaged: u64,
     pub(crate) failed: u64,
     pub(crate) closed: u64,
     pub(crate) last_reason: String,
     pub(crate) first_decodable_ms: Percentiles,
     pub(crate) delay_ms: Percentiles,
+    /// Pictures by WebRTC.
+    #[serde(skip)]
+    pub(crate) shown: Vec<Shown>,
 }
 
 /// Runs a group until it is told to stop.
@@ -93,6 +97,7 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
     let mut churn = Pace::new(group.churn);
     let mut slow = Pace::new(if matches!(group.manner, Manner::Slow(_)) { SLOW_READS } else { 0.0 });
     let mut window: Option<(Instant, Seen)> = None;
+    let mut advances = Pace::new(if group.target.scheme == Scheme::Whep { ADVANCES } else { 0.0 });
     let mut joined = 0;
     let mut oldest = 0;
     loop {
@@ -100,6 +105,7 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
             STOP => break,
             MEASURE if window.is_none() => {
                 crowd.seen.delays.clear();
+                crowd.seen.shown.clear();
                 let sums = Seen { joins: Vec::new(), ..crowd.seen.clone() };
                 window = Some((Instant::now(), sums));
             }
@@ -122,6 +128,9 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
                 crowd.read(at, &mut buffer[..part.clamp(1, BUFFER)])?;
             }
         }
+        if advances.due(Instant::now()) {
+            crowd.advance();
+        }
         let busy = joined < group.viewers || group.churn > 0.0 || slow.every.is_some();
         let patience = if busy { SHORT } else { LONG };
         events.clear();
@@ -134,8 +143,8 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
             let at = event.data.u64();
             if at & DATAGRAMS == 0 {
                 crowd.read(at as usize, &mut buffer)?;
-            } else if let Some(Some(viewer)) = crowd.viewers.get_mut((at & !DATAGRAMS) as usize) {
-                viewer.read_datagrams(&mut buffer, &mut crowd.seen);
+            } else {
+                crowd.read_datagrams((at & !DATAGRAMS) as usize, &mut buffer);
             }
         }
         crowd.tell();
@@ -151,11 +160,13 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
         bytes: seen.bytes - before.bytes,
         messages: seen.messages - before.messages,
         missing: seen.missing - before.missing,
+        damaged: seen.damaged - before.damaged,
         failed: seen.failed,
         closed: seen.closed,
         last_reason: seen.last_reason,
         first_decodable_ms: Percentiles::of(seen.joins),
         delay_ms: Percentiles::of(seen.delays),
+        shown: seen.shown,
     })
 }
 
@@ -202,12 +213,11 @@ impl Crowd<'_> {
         let Some(viewer) = place else { return Ok(()) };
         let was_established = viewer.established();
         if let Err(reason) = viewer.read(buffer, &mut self.reply, &mut self.seen) {
-            let turned_away = !viewer.established();
-            *place = None;
-            self.seen.failed += u64::from(turned_away);
-            self.seen.closed += u64::from(!turned_away);
-            self.seen.last_reason = reason;
+            self.lose(at, reason);
             return Ok(());
+        }
+        if viewer.hung_up() {
+            return epoll::delete(&self.epoll, &*viewer).context("epoll_ctl");
         }
         match self.group.manner {
             Manner::Healthy => {}
@@ -216,14 +226,45 @@ impl Crowd<'_> {
                     epoll::delete(&self.epoll, &*viewer).context("epoll_ctl")?;
                 }
             }
-            Manner::Glance => {
-                if viewer.decodable() {
-                    *place = None;
-                    self.gone_ready += 1;
-                }
-            }
+            Manner::Glance => self.leave_if_served(at),
         }
         Ok(())
+    }
+
+    fn read_datagrams(&mut self, at: usize, buffer: &mut [u8]) {
+        let Some(Some(viewer)) = self.viewers.get_mut(at) else { return };
+        match viewer.read_datagrams(buffer, &mut self.seen) {
+            Err(reason) => self.lose(at, reason),
+            Ok(()) if self.group.manner == Manner::Glance => self.leave_if_served(at),
+            Ok(()) => {}
+        }
+    }
+
+    /// Lets time pass for all.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        for at in 0..self.viewers.len() {
+            let Some(viewer) = &mut self.viewers[at] else { continue };
+            if let Err(reason) = viewer.advance(now) {
+                self.lose(at, reason);
+            }
+        }
+    }
+
+    /// One whose connection is over.
+    fn lose(&mut self, at: usize, reason: String) {
+        let Some(viewer) = self.viewers[at].take() else { return };
+        let turned_away = !viewer.established();
+        self.seen.failed += u64::from(turned_away);
+        self.seen.closed += u64::from(!turned_away);
+        self.seen.last_reason = reason;
+    }
+
+    fn leave_if_served(&mut self, at: usize) {
+        if self.viewers[at].as_ref().is_some_and(Viewer::decodable) {
+            self.viewers[at] = None;
+            self.gone_ready += 1;
+        }
     }
 
     /// Tells the thread that waits how far the viewers are.
@@ -267,6 +308,8 @@ impl Pace {
 }
 
 const BUFFER: usize = 256 * 1024;
+/// How often a second it is looked who has something to say.
+const ADVANCES: f64 = 100.0;
 /// Marks events of a viewer's datagrams.
 const DATAGRAMS: u64 = 1 << 32;
 /// Reads a second of a slow viewer.

@@ -8,6 +8,8 @@ mod format;
 mod group;
 mod hls;
 mod http;
+mod packets;
+mod picture;
 mod protocol;
 mod rtmp;
 mod rtsp;
@@ -15,6 +17,7 @@ mod seen;
 mod target;
 mod viewer;
 mod websocket;
+mod whep;
 mod witness;
 
 use std::sync::Arc;
@@ -22,9 +25,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub(crate) use format::FormatKind;
+pub(crate) use format::{Arrival, FormatKind};
 pub(crate) use group::{Group, GroupReport, Manner};
-pub(crate) use seen::Percentiles;
+pub(crate) use seen::{Percentiles, Shown};
 pub(crate) use target::Target;
 pub(crate) use witness::Witness;
 

@@ -5,6 +5,7 @@
 //! shares the machine with the server.
 
 use std::net::UdpSocket;
+use std::time::Instant;
 
 use super::datagrams::Datagrams;
 use super::format::{Format, FormatKind};
@@ -15,6 +16,7 @@ use super::rtsp::Rtsp;
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
 use super::websocket::WebSocket;
+use super::whep::Whep;
 
 /// Why a viewer's connection is over.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,23 @@ pub(crate) trait Protocol {
     fn take_sockets(&mut self) -> Vec<UdpSocket> {
         Vec::new()
     }
+
+    /// Takes what has come to sockets that it reads itself; `None` if it leaves that to others, who only count.
+    fn read_datagrams(&mut self, buffer: &mut [u8], seen: &mut Seen) -> Option<Result<(), Ended>> {
+        let _ = (buffer, seen);
+        None
+    }
+
+    /// Says what is to be said now and then.
+    fn advance(&mut self, now: Instant) -> Result<(), Ended> {
+        let _ = now;
+        Ok(())
+    }
+
+    /// Goes on when the connection is closed.
+    fn outlives_connection(&self) -> bool {
+        false
+    }
 }
 
 /// The protocol for `target`.
@@ -63,6 +82,8 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
         Scheme::Rtsp => Box::new(Rtsp::new(target)),
         Scheme::RtspUdp => Box::new(Rtsp::by_udp(target)),
         Scheme::Datagrams => Box::new(Datagrams::new()),
+        Scheme::SealedDatagrams => Box::new(Datagrams::sealed()),
+        Scheme::Whep => Box::new(Whep::new(target)),
     }
 }
 

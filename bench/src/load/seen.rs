@@ -23,6 +23,15 @@ impl Moment {
     }
 }
 
+/// A picture that was whole, in microseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Its last packet came.
+    pub(crate) came_us: i64,
+    /// It was there at the server, as that says in its reports.
+    pub(crate) captured_us: i64,
+}
+
 /// Sums over all viewers of a group.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
@@ -30,6 +39,8 @@ pub(crate) struct Seen {
     pub(crate) messages: u64,
     /// Messages that the format shows to be missing.
     pub(crate) missing: u64,
+    /// Pictures that came in part, of those that are looked at.
+    pub(crate) damaged: u64,
     /// Viewers turned away while joining.
     pub(crate) failed: u64,
     /// Viewers whose connection ended before they left.
@@ -40,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) delays: Vec<u32>,
     /// Connect to first decodable picture, microseconds.
     pub(crate) joins: Vec<u32>,
+    /// Pictures by WebRTC, whose delay is told by comparison.
+    pub(crate) shown: Vec<Shown>,
     /// Set by a format when the viewer at hand has got its first decodable picture.
     pub(crate) decodable: bool,
 }
@@ -49,6 +62,13 @@ impl Seen {
     pub(crate) fn delay(&mut self, us: i64) {
         if self.delays.len() < MAX_SAMPLES {
             self.delays.push(u32::try_from(us.max(0)).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Adds a picture.
+    pub(crate) fn show(&mut self, shown: Shown) {
+        if self.shown.len() < MAX_SAMPLES {
+            self.shown.push(shown);
         }
     }
 

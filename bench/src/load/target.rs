@@ -1,6 +1,5 @@
-//! Where a viewer connects: a `ws://`, `http://`, `rtmp://` or `rtsp://` URL (`rtsp+udp://`: packets by UDP), split and resolved once for all viewers.
-//!
-//! Other schemes (WHEP) join here with a protocol file of their own.
+//! Where a viewer connects: a `ws://`, `http://`, `whep://`, `rtmp://` or `rtsp://` URL (`rtsp+udp://`: packets by UDP), split and resolved once
+//! for all viewers.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -18,6 +17,10 @@ pub(crate) enum Scheme {
     RtspUdp,
     /// The floor by UDP.
     Datagrams,
+    /// The floor by UDP with AES-GCM.
+    SealedDatagrams,
+    /// WebRTC, asked for by HTTP.
+    Whep,
 }
 
 /// A resolved URL.
@@ -42,7 +45,13 @@ impl Target {
             "rtsp" => Scheme::Rtsp,
             "rtsp+udp" => Scheme::RtspUdp,
             "udp" => Scheme::Datagrams,
-            _ => return Err(fail("only ws://, http://, rtmp://, rtsp:// and rtsp+udp:// are spoken")),
+            "srtp" => Scheme::SealedDatagrams,
+            "whep" => Scheme::Whep,
+            _ => {
+                return Err(fail(
+                    "only ws://, http://, whep://, rtmp://, rtsp:// and rtsp+udp:// are spoken",
+                ));
+            }
         };
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
@@ -50,7 +59,9 @@ impl Target {
         };
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let default = match scheme {
-            Scheme::WebSocket | Scheme::Http | Scheme::Datagrams => 80,
+            Scheme::WebSocket | Scheme::Http | Scheme::Whep | Scheme::Datagrams | Scheme::SealedDatagrams => {
+                80
+            }
             Scheme::Rtmp => 1935,
             Scheme::Rtsp | Scheme::RtspUdp => 554,
         };

@@ -21,6 +21,7 @@ pub(crate) struct Viewer {
     protocol: Box<dyn Protocol>,
     joined: Instant,
     decodable: bool,
+    hung_up: bool,
 }
 
 impl Viewer {
@@ -34,7 +35,7 @@ impl Viewer {
         datagrams.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
         socket.write_all(&protocol.request())?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, datagrams, protocol, joined: joined.instant, decodable: false })
+        Ok(Self { socket, datagrams, protocol, joined: joined.instant, decodable: false, hung_up: false })
     }
 
     /// Reads once, at most as much as the buffer holds. `Err` with the reason: the connection is over.
@@ -45,6 +46,10 @@ impl Viewer {
         seen: &mut Seen,
     ) -> Result<usize, String> {
         let count = match self.socket.read(buffer) {
+            Ok(0) if self.protocol.outlives_connection() => {
+                self.hung_up = true;
+                return Ok(0);
+            }
             Ok(0) => return Err("the server closed the connection".into()),
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -70,8 +75,16 @@ impl Viewer {
         Ok(count)
     }
 
-    /// Reads the datagrams that are there; each counts as a message.
-    pub(crate) fn read_datagrams(&mut self, buffer: &mut [u8], seen: &mut Seen) {
+    /// Reads the datagrams that are there; each counts as a message. `Err` with the reason: it is over.
+    pub(crate) fn read_datagrams(&mut self, buffer: &mut [u8], seen: &mut Seen) -> Result<(), String> {
+        seen.decodable = false;
+        if let Some(outcome) = self.protocol.read_datagrams(buffer, seen) {
+            if seen.decodable && !self.decodable {
+                self.decodable = true;
+                seen.join(self.joined, Instant::now());
+            }
+            return outcome.map_err(|ended| ended.to_string());
+        }
         for socket in &self.datagrams {
             while let Ok(count) = socket.recv(buffer) {
                 seen.bytes += count as u64;
@@ -82,6 +95,17 @@ impl Viewer {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Says what is to be said now and then.
+    pub(crate) fn advance(&mut self, now: Instant) -> Result<(), String> {
+        self.protocol.advance(now).map_err(|ended| ended.to_string())
+    }
+
+    /// The connection is closed, which for this protocol is not the end.
+    pub(crate) fn hung_up(&self) -> bool {
+        self.hung_up
     }
 
     /// Sockets whose datagrams are to be read.

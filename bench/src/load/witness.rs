@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::format::{Arrivals, WebCodecs};
+use super::format::{Arrival, Arrivals, WebCodecs};
 use super::protocol::Protocol;
 use super::seen::{Moment, Seen};
 use super::target::Target;
@@ -73,7 +73,7 @@ impl Witness {
     }
 
     /// Leaves; gives when each picture was there, and how many items the server says it left out.
-    pub(crate) fn leave(mut self) -> Result<(Vec<Instant>, u64), BenchError> {
+    pub(crate) fn leave(mut self) -> Result<(Vec<Arrival>, u64), BenchError> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().ok_or(BenchError::Thread)?;
         let missing = thread.join().map_err(|_| BenchError::Thread)?;

@@ -11,7 +11,7 @@ mod webcodecs;
 
 use std::str::FromStr;
 
-pub(crate) use self::webcodecs::{Arrivals, WebCodecs};
+pub(crate) use self::webcodecs::{Arrival, Arrivals, WebCodecs};
 use super::seen::{Moment, Seen};
 use super::target::{Scheme, Target};
 

@@ -10,7 +10,15 @@ use super::super::seen::{Moment, Seen};
 use super::{Format, Head, MessageKind};
 
 /// When each picture was there, in order.
-pub(crate) type Arrivals = Arc<Mutex<Vec<Instant>>>;
+pub(crate) type Arrivals = Arc<Mutex<Vec<Arrival>>>;
+
+/// A picture was there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) at: Instant,
+    /// Unix time in microseconds at which the server had it.
+    pub(crate) captured_us: i64,
+}
 
 /// A reader of units.
 #[derive(Debug)]
@@ -28,8 +36,8 @@ pub(crate) struct WebCodecs {
     random_access: bool,
     /// Capture time of the last picture in the message at hand.
     captured: Option<i64>,
-    /// Pictures in the message at hand.
-    pictures: usize,
+    /// Capture times of the pictures in the message at hand.
+    pictures: Vec<i64>,
     arrivals: Option<Arrivals>,
 }
 
@@ -50,7 +58,7 @@ impl WebCodecs {
             decodable: false,
             random_access: false,
             captured: None,
-            pictures: 0,
+            pictures: Vec::new(),
             arrivals: None,
         }
     }
@@ -59,9 +67,9 @@ impl WebCodecs {
         let h = &self.header;
         self.left = u32::from_be_bytes([h[4], h[5], h[6], h[7]]) as usize;
         if h[1] == VIDEO {
-            self.pictures += 1;
             self.random_access |= h[2] & 1 != 0;
             let captured = i64::from_be_bytes([h[16], h[17], h[18], h[19], h[20], h[21], h[22], h[23]]);
+            self.pictures.push(captured);
             if captured >= self.joined_us {
                 self.captured = Some(captured);
             }
@@ -80,7 +88,8 @@ impl Format for WebCodecs {
     fn begin(&mut self, kind: MessageKind, _: Option<u64>) {
         self.kind = kind;
         self.text.begin(MAX_TEXT);
-        (self.have, self.left, self.random_access, self.captured, self.pictures) = (0, 0, false, None, 0);
+        (self.have, self.left, self.random_access, self.captured) = (0, 0, false, None);
+        self.pictures.clear();
     }
 
     fn payload(&mut self, bytes: &[u8]) {
@@ -118,7 +127,8 @@ impl Format for WebCodecs {
             seen.delay(at.unix_us - captured);
         }
         if let Some(Ok(mut arrivals)) = self.arrivals.as_ref().map(|arrivals| arrivals.lock()) {
-            arrivals.extend(std::iter::repeat_n(at.instant, self.pictures));
+            let arrival = |captured_us: &i64| Arrival { at: at.instant, captured_us: *captured_us };
+            arrivals.extend(self.pictures.iter().map(arrival));
         }
     }
 }
