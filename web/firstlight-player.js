@@ -65,7 +65,7 @@ export class FirstlightPlayer extends HTMLElement {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     document.addEventListener("visibilitychange", () => this.#visibility(), { signal });
-    window.addEventListener("online", () => this.#session?.retryNow(), { signal });
+    window.addEventListener("online", () => this.#session?.networkChanged(), { signal });
     for (const gesture of ["pointerdown", "keydown"]) {
       document.addEventListener(gesture, (event) => this.#gesture(event), { signal, capture: true });
     }

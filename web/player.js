@@ -12,6 +12,7 @@ import { Graph } from "./ui/graph.js";
 import { icon } from "./ui/icons.js";
 import { linkRow } from "./ui/link-row.js";
 import { Pad } from "./ui/pad.js";
+import { Talk } from "./ui/talk.js";
 import { goToLogin, hideToken } from "./ui/who.js";
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -75,6 +76,38 @@ function driving(wanted) {
   byId("pad").replaceChildren(...(pad ? [pad.element] : []));
   player.toggleAttribute("data", wanted);
 }
+
+// ---- talking
+
+const talkButton = /** @type {HTMLButtonElement} */ (byId("talk"));
+const there = new Address(address.below("talk").href, location.href);
+const talk = new Talk(there, (state, words) => {
+  talkButton.ariaPressed = String(state === "talking");
+  byId("talking").textContent = words;
+  byId("talking").dataset.state = state;
+});
+talkButton.append(icon("talk"));
+talkButton.ariaLabel = talkButton.title;
+player.addEventListener("state", async () => {
+  const { stream } = await askServer(there);
+  talkButton.hidden = !(stream && stream.source === null && stream.rights?.includes("publish"));
+});
+talkButton.addEventListener("pointerdown", (event) => {
+  talkButton.setPointerCapture(event.pointerId);
+  talk.press();
+});
+for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) talkButton.addEventListener(end, () => talk.release());
+// A long touch is no wish for a menu.
+talkButton.addEventListener("contextmenu", (event) => event.preventDefault());
+talkButton.addEventListener("keydown", (event) => {
+  if (event.key !== " " && event.key !== "Enter") return;
+  event.preventDefault();
+  talk.press();
+});
+addEventListener("keyup", (event) => (event.key === " " || event.key === "Enter" || event.key === "t") && talk.release());
+// What is let go elsewhere is never heard of.
+addEventListener("blur", () => talk.release());
+addEventListener("pagehide", () => talk.close());
 
 // ---- figures
 
@@ -182,7 +215,7 @@ async function ask(path) {
 
 // ---- panels and keys
 
-const tools = [...document.querySelectorAll(".tool")].map((tool) => /** @type {HTMLElement} */ (tool));
+const tools = [...document.querySelectorAll(".tool[data-panel]")].map((tool) => /** @type {HTMLElement} */ (tool));
 for (const tool of tools) {
   const name = /** @type {"drive" | "figures" | "share" | "keys"} */ (tool.dataset.panel);
   tool.append(icon(name === "drive" ? "pad" : name));
@@ -213,6 +246,7 @@ addEventListener("keydown", (event) => {
     const shown = tools.find((tool) => tool.ariaExpanded === "true");
     if (shown) open(shown.dataset.panel ?? "");
   } else if (event.key === "d" && !pad && !drive.hidden && !typing) open("drive");
+  else if (event.key === "t" && !talkButton.hidden && !typing) talk.press();
   else if (event.key === "i" && !(event.target instanceof HTMLInputElement)) open("figures");
   else if (event.key === "?") open("keys");
   else if (!typing && command(player, event.key)) event.preventDefault();

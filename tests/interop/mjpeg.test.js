@@ -59,10 +59,10 @@ test("a snapshot shows the time it was painted, in true colours", async () => {
   await tab.close();
 });
 
-test("without WebCodecs and Media Source the player plays by it, and says so", async () => {
+test("without WebRTC, WebCodecs and Media Source the player plays by it, and says so", async () => {
   const tab = await browser.open(`${server.url}health`);
   await tab.evaluateOnNewDocument(() => {
-    for (const name of ["VideoDecoder", "MediaSource", "ManagedMediaSource"]) delete (/** @type {any} */ (globalThis)[name]);
+    for (const name of ["VideoDecoder", "MediaSource", "ManagedMediaSource", "RTCPeerConnection"]) delete (/** @type {any} */ (globalThis)[name]);
   });
   await tab.goto(`${server.url}front/`);
   await live(tab, "mjpeg");
@@ -78,7 +78,7 @@ test("it is a fallback and no trap: the transport that failed takes over again w
   const tab = await browser.open(`${server.url}health`);
   await tab.evaluateOnNewDocument(() => {
     const real = MediaSource.isTypeSupported;
-    delete (/** @type {any} */ (globalThis)).VideoDecoder;
+    for (const name of ["VideoDecoder", "RTCPeerConnection"]) delete (/** @type {any} */ (globalThis)[name]);
     MediaSource.isTypeSupported = (type) => !(/** @type {any} */ (globalThis).broken ?? true) && real.call(MediaSource, type);
     // The half minute a failed transport is passed over, in a quarter of the time.
     const [later, now] = [setTimeout, performance.now.bind(performance)];

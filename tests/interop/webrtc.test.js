@@ -4,19 +4,19 @@
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Browser, until } from "./harness/browser.js";
+import { Browser, screenshot, until, wait } from "./harness/browser.js";
+import { listen, live, look } from "./harness/player.js";
 import { Server } from "./harness/server.js";
 
 /** @typedef {import("puppeteer-core").Page} Page */
 
 const STREAMS = `
-  [webrtc]
-  listen = "127.0.0.1:0"
   [streams.front]
   source = { test = { width = 640, height = 360, fps = 30, gop = 60, audio = "opus" } }
   [streams.aac]
   source = { test = { width = 320, height = 180, fps = 15, audio = "aac" } }
   [streams.guest]
+  [streams."front/talk"]
 `;
 
 /** @type {Server} */ let server;
@@ -26,7 +26,6 @@ const STREAMS = `
 before(async () => {
   server = await Server.start(STREAMS);
   browser = await Browser.start([
-    "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--use-fake-device-for-media-stream=fps=30",
     "--use-fake-ui-for-media-stream",
@@ -140,4 +139,68 @@ test("Chromium publishes by WHIP, and another page watches by WHEP", async () =>
   await until("it plays", () => figures(watcher), (now) => now.decoded > 30 && now.energy > 0);
   const stream = await server.api("streams/guest");
   assert.deepEqual(stream.tracks.map((/** @type {any} */ track) => track.codec.slice(0, 4)).sort(), ["avc1", "opus"]);
+});
+
+test("the player's first picture comes by WebSocket, WebRTC takes over behind it, and neither is for good", async () => {
+  let other = await Server.start(STREAMS);
+  try {
+    const { port } = other;
+    const tab = await browser.open(`${other.url}front/`);
+    tabs.push(tab);
+    await listen(tab, null);
+    await tab.evaluate(() => {
+      const page = /** @type {any} */ (window);
+      const player = /** @type {any} */ (document.querySelector("firstlight-player"));
+      page.ways = [];
+      player.addEventListener("stats", () => page.ways.at(-1) !== player.stats.transport && page.ways.push(player.stats.transport));
+    });
+    await live(tab, "webrtc");
+    const { states, troubles } = await look(tab);
+    assert.deepEqual(troubles, []);
+    // The change is not seen.
+    assert.ok(states.every(([state]) => state === "starting" || state === "live"), JSON.stringify(states));
+    await until("pictures", () => look(tab), (now) => now.stats.fps >= 27 && now.stats.dropped === 0);
+    assert.deepEqual(await tab.evaluate(() => /** @type {any} */ (window).ways), ["webcodecs", "webrtc"]);
+    // The same server, and no way to its port of WebRTC.
+    await other.stop("SIGKILL");
+    other = await Server.start(`${STREAMS}[webrtc]\nlisten = []\n`, { port });
+    const now = await until("told", () => look(tab), (now) => now.troubles.length > 0, 20_000);
+    assert.match(now.troubles[0], /^WebRTC .*playing by WebCodecs; WebRTC is tried again in 30 s$/);
+    await live(tab, "webcodecs");
+    await other.stop("SIGKILL");
+    other = await Server.start(STREAMS, { port });
+    await live(tab, "webcodecs");
+    await tab.evaluate(() => dispatchEvent(new Event("online")));
+    await live(tab, "webrtc");
+  } finally {
+    await other.stop();
+  }
+});
+
+test("who holds the button talks to where the camera is, and is silent when it is let go", async () => {
+  const tab = await browser.open(`${server.url}front/`);
+  tabs.push(tab);
+  const shown = () => tab.evaluate(() => !(/** @type {HTMLElement} */ (document.getElementById("talk")).hidden));
+  await until("the button", shown, Boolean);
+  await tab.bringToFront();
+  await tab.keyboard.down("t");
+  const said = () => tab.evaluate(() => document.getElementById("talking")?.textContent);
+  await until("it says so", said, (words) => words === "You are heard");
+  await screenshot(tab, "player-talking");
+  const voice = await until("it is live", () => server.api("streams/front%2Ftalk"), (stream) => stream.state === "live");
+  assert.deepEqual(voice.tracks.map((/** @type {any} */ track) => track.codec), ["opus"]);
+  const listener = await page();
+  const answer = await watch(listener, "front/talk");
+  assert.equal(answer.status, 201, answer.text);
+  // The fake microphone beeps once a second.
+  await until("the voice is heard", () => figures(listener), (now) => now.energy > 0);
+  await tab.bringToFront();
+  await tab.keyboard.up("t");
+  await until("it says so", said, (words) => words === "");
+  const energy = async () => (await figures(listener)).energy;
+  await until("silence", async () => {
+    const before = await energy();
+    await wait(1500);
+    return (await energy()) - before;
+  }, (more) => more < 1e-6, 20_000);
 });

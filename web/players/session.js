@@ -5,8 +5,9 @@
  * takes its place with its first picture. So a reconnect, a change of transport and the way back from a fallback are
  * one and the same thing, and the last picture stays until there is a better one.
  *
- * A transport that failed by its own fault is passed over for a while and then tried again behind the running one:
- * a fallback is never for good. Not here: elements and attributes (firstlight-player.js).
+ * The first picture comes by the transport that is there soonest, and the preferred one takes over behind it: WebRTC needs several
+ * round trips, and time to find that there is no way, where a WebSocket shows something at once. A transport that failed by its own fault
+ * is passed over for a while and then tried again behind the running one: a fallback is never for good. Not here: elements and attributes (firstlight-player.js).
  */
 import { MjpegConnection, mjpegAvailable } from "./mjpeg.js";
 import { MseConnection, mseAvailable } from "./mse.js";
@@ -106,7 +107,13 @@ export class Session {
     if (!hidden && (!this.#alive || this.current?.transport === "webcodecs")) this.retryNow();
   }
 
-  /** Tries at once: the page is visible, the network is back, or the viewer asked. */
+  /** The network is another one: what found no way through the last may find one now. */
+  networkChanged() {
+    this.#avoided.delete("webrtc");
+    this.retryNow();
+  }
+
+  /** Tries at once: the page is visible, or the viewer asked. */
   retryNow() {
     this.#attempts = 0;
     this.#drop();
@@ -116,6 +123,12 @@ export class Session {
   /** Whether media has been missing for longer than this stream's pauses explain. */
   get #silent() {
     return performance.now() - this.#lastMedia > Math.max(SILENCE, this.#usualGap * 2);
+  }
+
+  /** Whether media has been missing for so long that the connection is to blame if the stream is not. By UDP nothing is on its way any more. */
+  get #deaf() {
+    const byDatagrams = (this.#next ?? this.current)?.transport === "webrtc";
+    return this.#silent && (byDatagrams || performance.now() - this.#lastMedia > SILENCE_MOST);
   }
 
   get #alive() {
@@ -159,20 +172,19 @@ export class Session {
   /** The first transport not avoided; the one avoided the shortest if all are. @returns {Transport | null} */
   #choose() {
     const now = performance.now();
-    const able = this.#able();
+    const able = this.#alive ? this.#able() : this.#able().sort((a, b) => Number(SLOW_TO_START.has(a)) - Number(SLOW_TO_START.has(b)));
     if (able.some((t) => this.#avoided.get(t)?.kind !== "unsupported" || this.#until(t) <= now)) {
       return [...able].sort((a, b) => Math.max(0, this.#until(a) - now) - Math.max(0, this.#until(b) - now))[0];
     }
     return null;
   }
 
-  /** @returns {Transport[]} */
+  /** What may be taken here, the best first. @returns {Transport[]} */
   #able() {
     /** @type {Transport[]} */
     const able = [];
     const wanted = (/** @type {Transport} */ transport) => this.#wanted === "auto" || this.#wanted === transport;
-    // By choice alone: from a page of another server it does not fall back yet.
-    if (this.#wanted === "webrtc" && webrtcAvailable()) able.push("webrtc");
+    if (wanted("webrtc") && webrtcAvailable()) able.push("webrtc");
     if (wanted("webcodecs") && webcodecsAvailable()) able.push("webcodecs");
     if (wanted("mse") && mseAvailable()) able.push("mse");
     if (wanted("mjpeg") && mjpegAvailable()) able.push("mjpeg");
@@ -223,7 +235,7 @@ export class Session {
     const challenged = connection === this.#next && this.#alive;
     if (connection === this.current) this.#broken = connection;
     if (connection === this.#next) this.#drop();
-    if (failure.kind === "unsupported" || failure.kind === "decode") this.#avoid(connection.transport, failure);
+    if (challenged || failure.kind === "unsupported" || failure.kind === "decode") this.#avoid(connection.transport, failure);
     if (challenged) {
       const wait = Math.max(this.#until(connection.transport) - performance.now(), LATER);
       this.#retry = setTimeout(() => this.#connect(), wait);
@@ -269,7 +281,7 @@ export class Session {
       this.#view.state("busy", stream.busy ?? null);
     } else if (stream.state !== "live" && stream.state !== "idle") {
       this.#view.state(stream.state, stream.reason);
-    } else if (!failure && performance.now() - this.#lastMedia > SILENCE_MOST && (stream.fps >= 1 || stream.state === "idle")) {
+    } else if (!failure && this.#deaf && (stream.fps >= 1 || stream.state === "idle")) {
       // Others get pictures, this connection does not.
       const silent = this.#next ?? this.current;
       silent?.close();
@@ -317,6 +329,8 @@ export const NAMES = { webrtc: "WebRTC", webcodecs: "WebCodecs", mse: "Media Sou
 
 /** Media Source pays in latency; for WebRTC the server makes Opus of most cameras' sound, and only while it is listened to. @type {Set<Transport>} */
 const PAYS_FOR_SOUND = new Set(/** @type {Transport[]} */ (["mse", "webrtc"]));
+/** @type {Set<Transport>} */
+const SLOW_TO_START = new Set(/** @type {Transport[]} */ (["webrtc", "mjpeg"]));
 const WAIT_LEAST = 250;
 const WAIT_MOST = 5000;
 const AVOID_LEAST = 30_000;

@@ -6,6 +6,8 @@
  * pictures or sound WebRTC cannot carry. The session then plays by a WebSocket and tries again behind it.
  */
 
+import { Refused, offered } from "./whip.js";
+
 export const webrtcAvailable = () => typeof RTCPeerConnection === "function";
 
 /** @implements {Connection} */
@@ -105,32 +107,26 @@ export class WebRtcConnection {
     const peer = this.#peer;
     try {
       await peer.setLocalDescription();
-      const response = await fetch(this.#url, {
-        method: "POST",
-        headers: { "Content-Type": "application/sdp" },
-        body: peer.localDescription?.sdp ?? "",
-        signal: this.#abort.signal,
-      });
-      if (response.status !== 201) return this.#refused(response);
-      this.#resource = new URL(response.headers.get("Location") ?? "", this.#url).href;
+      const { answer, resource, link } = await offered(new URL(this.#url), peer.localDescription?.sdp ?? "", this.#abort.signal);
+      this.#resource = resource;
       if (this.#over) return this.#leave();
-      const servers = iceServers(response.headers.get("Link") ?? "");
+      const servers = iceServers(link);
       remembered.set(this.#key, servers);
       if (servers.length) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
-      await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+      await peer.setRemoteDescription({ type: "answer", sdp: answer });
       if (this.#audio && !this.#takes("audio")) await this.#withoutSound();
       if (!this.#takes("video") && !this.#takes("audio")) this.#end("unsupported", "gets neither picture nor sound of this stream");
     } catch (error) {
-      if (!this.#over) this.#end("closed", `the connection failed: ${error instanceof Error ? error.message : error}`);
+      if (this.#over) return;
+      if (error instanceof Refused) return this.#refused(error);
+      this.#end("closed", `the connection failed: ${error instanceof Error ? error.message : error}`);
     }
   }
 
-  /** @param {Response} response */
-  async #refused(response) {
-    const problem = await response.json().catch(() => null);
-    const reason = problem?.detail ?? `the server answers ${response.status}`;
-    if (UNSUPPORTED.has(response.status)) return this.#end("unsupported", `cannot: ${reason}`);
-    this.#end("closed", reason, response.status === 503 ? 1013 : undefined);
+  /** @param {Refused} refused */
+  #refused({ status, message }) {
+    if (UNSUPPORTED.has(status)) return this.#end("unsupported", `cannot: ${message}`);
+    this.#end("closed", message, status === 503 ? 1013 : undefined);
   }
 
   /** The answer leaves the sound out: another way may have it, if there is any. */

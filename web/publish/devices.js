@@ -8,7 +8,7 @@ import { canEncode, recorderType } from "./recorder.js";
 /** What keeps this page from any device or encoder, or null. */
 export function unable() {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
-    return `Browsers give a page the camera over https only, or at localhost. Open this page at an https:// address (put a web server with a certificate in front of firstlight), or on the computer that firstlight runs on at http://localhost${location.port ? `:${location.port}` : ""}${location.pathname}.`;
+    return `Browsers give a page the camera and the microphone over https only, or at localhost. Open this page at an https:// address (put a web server with a certificate in front of firstlight), or on the computer that firstlight runs on at http://localhost${location.port ? `:${location.port}` : ""}${location.pathname}.`;
   }
   if (!canEncode() && !recorderType()) {
     return "This browser cannot encode for a stream: it has no WebCodecs encoders, and records no MP4. A recent Chrome, Edge, Firefox or Safari can.";

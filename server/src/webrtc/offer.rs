@@ -98,7 +98,8 @@ impl Unacceptable {
     /// The HTTP status that says the same.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Off => StatusCode::SERVICE_UNAVAILABLE,
+            // Not for a while, but as this server is configured.
+            Self::Off => StatusCode::NOT_IMPLEMENTED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NothingInCommon(_) => StatusCode::NOT_ACCEPTABLE,
         }

@@ -107,4 +107,5 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
   "--autoplay-policy=no-user-gesture-required",
+  "--allow-loopback-in-peer-connection",
 ];

@@ -34,7 +34,8 @@ export class Server {
     });
     const directory = await mkdtemp(join(tmpdir(), "firstlight-interop-"));
     const config = join(directory, "firstlight.toml");
-    await writeFile(config, toml);
+    // The usual port of WebRTC is one server's at a time.
+    await writeFile(config, toml.includes("[webrtc]") ? toml : `${toml}\n[webrtc]\nlisten = "127.0.0.1:0"\n`);
     const server = new Server(spawn(PROGRAM, ["--config", config, "--listen", `127.0.0.1:${port}`]), directory);
     server.url = await server.#address();
     return server;
