@@ -178,29 +178,68 @@ test("the player's first picture comes by WebSocket, WebRTC takes over behind it
 });
 
 test("who holds the button talks to where the camera is, and is silent when it is let go", async () => {
-  const tab = await browser.open(`${server.url}front/`);
-  tabs.push(tab);
-  const shown = () => tab.evaluate(() => !(/** @type {HTMLElement} */ (document.getElementById("talk")).hidden));
-  await until("the button", shown, Boolean);
+  const tab = await page();
+  const listener = await page();
+  await tab.goto(`${server.url}front/`);
   await tab.bringToFront();
+  await until("the button", () => tab.$eval("#talk", (button) => !(/** @type {HTMLElement} */ (button).hidden)), Boolean);
   await tab.keyboard.down("t");
-  const said = () => tab.evaluate(() => document.getElementById("talking")?.textContent);
+  const said = () => tab.$eval("#talking", (line) => line.textContent);
   await until("it says so", said, (words) => words === "You are heard");
   await screenshot(tab, "player-talking");
   const voice = await until("it is live", () => server.api("streams/front%2Ftalk"), (stream) => stream.state === "live");
   assert.deepEqual(voice.tracks.map((/** @type {any} */ track) => track.codec), ["opus"]);
-  const listener = await page();
+  // A page in the background listens as well, and what is held stays held.
   const answer = await watch(listener, "front/talk");
   assert.equal(answer.status, 201, answer.text);
-  // The fake microphone beeps once a second.
   await until("the voice is heard", () => figures(listener), (now) => now.energy > 0);
-  await tab.bringToFront();
   await tab.keyboard.up("t");
   await until("it says so", said, (words) => words === "");
   const energy = async () => (await figures(listener)).energy;
-  await until("silence", async () => {
+  const more = async () => {
     const before = await energy();
     await wait(1500);
     return (await energy()) - before;
-  }, (more) => more < 1e-6, 20_000);
+  };
+  await until("silence", more, (more) => more < 1e-6, 20_000);
 });
+
+test("a page drives by WebSocket at once, and by a data channel as soon as there is one", async () => {
+  const robot = await page();
+  await robot.evaluate(async () => {
+    const socket = new WebSocket("/front/data?robot");
+    const heard = /** @type {string[]} */ ([]);
+    Object.assign(window, { heard, socket });
+    socket.onmessage = ({ data }) => heard.push(data);
+    await new Promise((done) => (socket.onopen = done));
+  });
+  const heard = () => robot.evaluate(() => /** @type {any} */ (window).heard);
+  const tab = await page();
+  await tab.evaluateOnNewDocument(() => {
+    const Real = WebSocket;
+    const lines = /** @type {WebSocket[]} */ ([]);
+    Object.assign(window, { lines });
+    window.WebSocket = class extends Real {
+      /** @param {string} url */
+      constructor(url) {
+        super(url);
+        if (new URL(url).pathname.endsWith("/data")) lines.push(this);
+      }
+    };
+  });
+  await tab.goto(`${server.url}front/`);
+  await tab.bringToFront();
+  await until("the button", () => tab.$eval("[data-panel=drive]", (tool) => !(/** @type {HTMLElement} */ (tool).hidden)), Boolean);
+  await tab.keyboard.press("d");
+  const lines = () => tab.evaluate(() => /** @type {any} */ (window).lines.map((/** @type {WebSocket} */ line) => line.readyState));
+  await until("the data channel alone is left", lines, (states) => states.length === 1 && states[0] === WEBSOCKET_CLOSED);
+  await until("one driver", () => server.api("streams/front"), (stream) => stream.drivers === 1);
+  await tab.keyboard.down("w");
+  await until("ahead", heard, (heard) => heard.includes('{"type":"drive","x":0,"y":1}'));
+  await tab.keyboard.up("w");
+  await until("at rest", heard, (heard) => heard.at(-1) === '{"type":"drive","x":0,"y":0}');
+  await robot.evaluate(() => /** @type {any} */ (window).socket.send('{"battery":0.9}'));
+  await until("answered", () => tab.$eval("#answer", (answer) => answer.textContent), (text) => text === '{"battery":0.9}');
+});
+
+const WEBSOCKET_CLOSED = 3;

@@ -13,6 +13,7 @@ mod framing;
 mod group;
 mod line;
 mod session;
+pub mod talk;
 mod web_socket;
 
 use std::fmt;

@@ -27,7 +27,7 @@ mod worker;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -67,7 +67,8 @@ pub(crate) struct Running {
     directory: Directory,
     workers: Vec<Post>,
     numbers: AtomicU64,
-    config: RtcConfig,
+    /// Made for the first who comes: its certificate costs time, and the code that makes one memory.
+    config: LazyLock<RtcConfig>,
     stop: CancellationToken,
 }
 
@@ -142,7 +143,7 @@ impl WebRtc {
             directory: Directory::default(),
             workers,
             numbers: AtomicU64::new(0),
-            config: offer::config(),
+            config: LazyLock::new(offer::config),
             stop: stop.clone(),
         });
         for at in 0..running.ports.len() {

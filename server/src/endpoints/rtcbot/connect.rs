@@ -15,7 +15,6 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::incoming::Pattern;
-use super::talk::Talk;
 use crate::auth::{Identity, Right};
 use crate::endpoint::Context;
 use crate::supervise::audience;
@@ -23,6 +22,7 @@ use crate::supervise::cameras::Camera;
 use crate::supervise::data::Side;
 use crate::supervise::seat::{Refused, Seat};
 use crate::viewers::by_webrtc::{Unwatchable, Watchable, watchable};
+use crate::viewers::talk::{MOST_TALKERS, Talk, UNHEARD};
 use crate::webrtc::{Asked, Medium, Offer, Part, Purpose, Unacceptable, Wants};
 
 /// Who answers.
@@ -106,7 +106,7 @@ impl Wish {
 
 impl Robot {
     pub(super) fn new(context: Context, stream: Option<StreamName>, incoming: Pattern) -> Self {
-        Self { context, stream, incoming, others: Arc::new(Semaphore::new(MOST_OTHERS)) }
+        Self { context, stream, incoming, others: Arc::new(Semaphore::new(MOST_TALKERS)) }
     }
 
     /// Answers an offer.
@@ -183,7 +183,7 @@ impl Robot {
         let (heard, hears) = mpsc::channel(UNHEARD);
         let body = json!({ "type": "answer", "sdp": answered.text() }).to_string();
         let session = answered.begin(Part { purpose, show, take, heard: Some(heard) }).await;
-        let (talk, stop) = (Talk { with, identity, incoming, permit }, context.stop.clone());
+        let (talk, stop) = (Talk { with, identity, kept: (incoming, permit) }, context.stop.clone());
         context.tasks.spawn("rtcbot-data", async move { talk.run(session, hears, &stop).await });
 
         let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
@@ -245,8 +245,3 @@ fn read(text: &str) -> Result<Offer, Refusal> {
     }
     Ok(Offer::read(sdp)?)
 }
-
-/// Connections that watch nothing, at a time.
-const MOST_OTHERS: usize = 64;
-/// What a peer may have said that nobody has heard yet.
-const UNHEARD: usize = 256;

@@ -7,7 +7,6 @@ mod broker;
 mod connect;
 mod incoming;
 mod section;
-mod talk;
 
 use std::sync::Arc;
 

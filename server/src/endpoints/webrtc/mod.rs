@@ -17,6 +17,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_core::future::BoxFuture;
 use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use self::exchange::Refusal;
@@ -30,6 +31,7 @@ use crate::net::peer::Peer;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
 use crate::supervise::cameras::Camera;
+use crate::viewers::talk::MOST_TALKERS;
 use crate::webrtc::{Purpose, Settings};
 
 /// WebRTC, both ways.
@@ -138,15 +140,16 @@ impl Protocol for Door {
 /// Answers an offer.
 fn begin(context: &Context, publishes: bool) -> StreamHandler {
     let context = context.clone();
+    let talkers = Arc::new(Semaphore::new(MOST_TALKERS));
     Arc::new(move |camera, request| {
-        let context = context.clone();
+        let (context, talkers) = (context.clone(), Arc::clone(&talkers));
         Box::pin(async move {
             let Some(camera) = camera else { return StatusCode::NOT_FOUND.into_response() };
             let headers = request.headers().clone();
             let answer = if publishes {
                 whip::answer(&camera, &context, request).await
             } else {
-                whep::answer(&camera, &context, request).await
+                whep::answer(&camera, &context, &talkers, request).await
             };
             exchange::share(&headers, &context.origins, answer.unwrap_or_else(IntoResponse::into_response))
         })

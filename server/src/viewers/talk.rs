@@ -2,40 +2,34 @@
 //! of it.
 //!
 //! RTCBot's rules, which are the stream's as well: what goes out is JSON, and what comes in and is none is a string. What is said on
-//! other channels is nothing to us.
+//! other channels is nothing to us. Not here: who may say something, and offers and answers.
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::incoming::Incoming;
 use crate::auth::Identity;
 use crate::supervise::cameras::Camera;
 use crate::supervise::data::{Party, Side};
 use crate::webrtc::{Heard, Message, Session};
 
 /// A connection that goes on, as far as is not media.
-pub(super) struct Talk {
+#[derive(Debug)]
+pub struct Talk<Kept> {
     /// Whose messages they hear, and on which side they are; none for those who may say nothing.
-    pub(super) with: Option<(Arc<Camera>, Side)>,
-    pub(super) identity: Option<Identity>,
-    /// The stream of what they send: it goes with the connection.
-    pub(super) incoming: Option<Incoming>,
-    /// Their place among those that nobody else counts.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub with: Option<(Arc<Camera>, Side)>,
+    /// Who they are.
+    pub identity: Option<Identity>,
+    /// What goes with the connection: the stream of what they send, their place among those that nobody else counts.
+    pub kept: Kept,
 }
 
-impl Talk {
+impl<Kept: Send> Talk<Kept> {
     /// Until either side ends the connection, or the server does.
-    pub(super) async fn run(
-        self,
-        session: Session,
-        mut heard: mpsc::Receiver<Heard>,
-        stop: &CancellationToken,
-    ) {
-        let Self { with, identity, incoming, permit } = self;
+    pub async fn run(self, session: Session, mut heard: mpsc::Receiver<Heard>, stop: &CancellationToken) {
+        let Self { with, identity, kept } = self;
         let mut party: Option<Party> = None;
         let removed = with.as_ref().map_or(stop, |(camera, _)| camera.stop()).clone();
         loop {
@@ -64,7 +58,7 @@ impl Talk {
         session.close().await;
         // Their stream has no publisher any more when it goes.
         while heard.recv().await.is_some() {}
-        drop((incoming, permit));
+        drop(kept);
     }
 }
 
@@ -85,3 +79,9 @@ async fn hear(party: Option<&Party>) -> Option<bytes::Bytes> {
 
 /// The channel that every connection of RTCBot has.
 const DEFAULT: &str = "default";
+
+/// So many may be connected for messages alone, for whom no stream counts a viewer or a publisher.
+pub const MOST_TALKERS: usize = 64;
+
+/// Messages that may wait for [`Talk::run`].
+pub const UNHEARD: usize = 256;
