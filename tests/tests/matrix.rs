@@ -11,13 +11,13 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use firstlight_e2e::byte_stream::nal_types;
+use firstlight_e2e::byte_stream::{access_units, nal_types};
 use firstlight_e2e::camera::{Camera, Film, free_port};
 use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::parts::Parts;
 use firstlight_e2e::rtmp::Program;
 use firstlight_e2e::units::{byte_stream, units};
-use firstlight_e2e::{Server, Viewer, rtsp, tool};
+use firstlight_e2e::{Server, Viewer, rtsp, tool, webrtc};
 use serde_json::Value;
 
 /// A way in: 320 × 240, 25 pictures a second, as the stream `front`.
@@ -37,7 +37,7 @@ type Output = (&'static str, fn(&Server));
 /// Pictures a cell has to have.
 const PICTURES: usize = 20;
 /// Messages read for them: some have sound alone, where pictures come in bursts.
-const MESSAGES: usize = PICTURES + 15;
+const MESSAGES: usize = PICTURES + 25;
 
 const OUTPUTS: &[Output] = &[
     ("WebSocket fmp4", |server| judge("mp4", &socket(server, "fmp4", MESSAGES).concat(), PICTURES)),
@@ -73,6 +73,11 @@ const OUTPUTS: &[Output] = &[
     ("HLS", |server| play(server, "/front/index.m3u8")),
     ("RTSP over TCP", |server| play_rtsp(server, "tcp")),
     ("RTSP over UDP", |server| play_rtsp(server, "udp")),
+    ("WHEP", |server| {
+        let mut peer = webrtc::Peer::watch(server, "front");
+        peer.run(Duration::from_secs(20), |peer| peer.pictures.len() >= PICTURES);
+        judge("h264", &peer.film, PICTURES);
+    }),
     ("mjpeg", |server| {
         let mut parts = Parts::open(server.address(), "/front/mjpeg");
         for _ in 0..3 {
@@ -171,6 +176,14 @@ fn inputs() -> Vec<Input> {
         by_rtsp("RTSP over TCP in", "tcp"),
         by_rtsp("RTSP over UDP in", "udp"),
         Input {
+            name: "WHIP",
+            config: String::new(),
+            sender: Some(Box::new(|server: &Server| {
+                let film = access_units(&clip::h264("320x240", 20, PLAIN));
+                Box::new(webrtc::Publishing::start(server, "/front/whip", film))
+            })),
+        },
+        Input {
             name: "WebSocket webcodecs in",
             config: relayed,
             sender: Some(Box::new(|server| {
@@ -208,8 +221,9 @@ fn every_way_in_can_be_read_by_every_way_out() {
 /// All outputs of one input, at once; gives what failed.
 fn row(input: Input) -> Vec<String> {
     let server = Server::start(&format!(
-        "{}[rtmp]\nlisten = \"{}\"\n[streams.front]\n{}",
+        "{}{}[rtmp]\nlisten = \"{}\"\n[streams.front]\n{}",
         rtsp::ANYWHERE,
+        webrtc::ANYWHERE,
         free_port(),
         input.config
     ));
