@@ -7,6 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 import { Browser, screenshot, until, wait } from "./harness/browser.js";
 import { listen, live, look } from "./harness/player.js";
 import { Server } from "./harness/server.js";
+import { figures, publish, watch } from "./harness/webrtc.js";
 
 /** @typedef {import("puppeteer-core").Page} Page */
 
@@ -46,51 +47,6 @@ async function page() {
   return tab;
 }
 
-/**
- * Watches in a page, as the documentation says; gives the answer's status.
- * @param {Page} tab @param {string} stream
- */
-const watch = (tab, stream) =>
-  tab.evaluate(async (stream) => {
-    const video = document.createElement("video");
-    video.autoplay = true;
-    video.style.cssText = "position:fixed;inset:0;width:320px";
-    document.body.prepend(video);
-    const connection = new RTCPeerConnection();
-    Object.assign(window, { video, connection });
-    connection.addTransceiver("video", { direction: "recvonly" });
-    connection.addTransceiver("audio", { direction: "recvonly" });
-    connection.ontrack = ({ streams }) => (video.srcObject = streams[0]);
-    await connection.setLocalDescription(await connection.createOffer());
-    const response = await fetch(`/${stream}/whep`, {
-      method: "POST",
-      headers: { "Content-Type": "application/sdp" },
-      body: connection.localDescription?.sdp,
-    });
-    const text = await response.text();
-    Object.assign(window, { session: response.headers.get("location") });
-    if (response.ok) await connection.setRemoteDescription({ type: "answer", sdp: text });
-    return { status: response.status, text };
-  }, stream);
-
-/** What the browser counts. @param {Page} tab */
-const figures = (tab) =>
-  tab.evaluate(async () => {
-    const { connection, video } = /** @type {any} */ (window);
-    const reports = [...(await connection.getStats()).values()].filter((report) => report.type === "inbound-rtp");
-    const [pictures, sound] = ["video", "audio"].map((kind) => reports.find((report) => report.kind === kind));
-    return {
-      decoded: pictures?.framesDecoded ?? 0,
-      freezes: pictures?.freezeCount ?? 0,
-      lost: (pictures?.packetsLost ?? 0) + (sound?.packetsLost ?? 0),
-      energy: sound?.totalAudioEnergy ?? 0,
-      sounds: sound?.packetsReceived ?? 0,
-      tracks: video.srcObject?.getTracks().length ?? 0,
-      width: video.videoWidth,
-      delay: pictures?.jitterBufferEmittedCount ? pictures.jitterBufferDelay / pictures.jitterBufferEmittedCount : 0,
-    };
-  });
-
 test("Chromium watches by WHEP: pictures and sound, one stream, nothing lost", async () => {
   const tab = await page();
   const { status, text } = await watch(tab, "front");
@@ -114,22 +70,7 @@ test("sound that WebRTC cannot carry is heard as Opus", async () => {
 });
 
 test("Chromium publishes by WHIP, and another page watches by WHEP", async () => {
-  const tab = await page();
-  const { status, text } = await tab.evaluate(async () => {
-    const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
-    const connection = new RTCPeerConnection();
-    Object.assign(window, { connection });
-    for (const track of media.getTracks()) connection.addTransceiver(track, { direction: "sendonly", streams: [media] });
-    await connection.setLocalDescription(await connection.createOffer());
-    const response = await fetch("/guest/whip", {
-      method: "POST",
-      headers: { "Content-Type": "application/sdp" },
-      body: connection.localDescription?.sdp,
-    });
-    const text = await response.text();
-    if (response.ok) await connection.setRemoteDescription({ type: "answer", sdp: text });
-    return { status: response.status, text };
-  });
+  const { status, text } = await publish(await page(), "guest");
   assert.equal(status, 201, text);
   await until("it is live", () => server.api("streams/guest"), (stream) => stream.state === "live");
   const watcher = await page();

@@ -29,15 +29,18 @@ export class Browser {
     return new Browser(browser, profile);
   }
 
-  /** Firefox; it speaks another protocol, so a page's complaints are its exceptions and console errors alone. */
-  static async firefox() {
+  /**
+   * Firefox; it speaks another protocol, so a page's complaints are its exceptions and console errors alone.
+   * @param {Record<string, boolean | number | string>} [preferences] beside the usual ones
+   */
+  static async firefox(preferences = {}) {
     const profile = await mkdtemp(join(tmpdir(), "firstlight-firefox-"));
     const browser = await puppeteer.launch({
       browser: "firefox",
       executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
       headless: true,
       userDataDir: profile,
-      extraPrefsFirefox: { "media.autoplay.default": 0 },
+      extraPrefsFirefox: { "media.autoplay.default": 0, ...preferences },
       defaultViewport: DESKTOP,
       timeout: 60_000,
     });
