@@ -8,7 +8,7 @@
 mod wire;
 
 use libfuzzer_sys::fuzz_target;
-use wire::{Frames, asked_for};
+use wire::{Frames, asked_for, transaction};
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<bytes::Bytes> {
     let (mut frames, mut all) = (Frames::default(), Vec::new());
@@ -22,6 +22,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<bytes::Bytes> {
 fuzz_target!(|data: &[u8]| {
     if let Some(fragment) = asked_for(data) {
         assert!(fragment.len() < data.len() && !fragment.contains(':'));
+        assert!(transaction(data).is_some());
     }
     let size = 1 + data.first().map_or(0, |byte| usize::from(*byte) % 40);
     let whole = read(std::iter::once(data));

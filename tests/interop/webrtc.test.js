@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Browser, screenshot, until, wait } from "./harness/browser.js";
 import { listen, live, look } from "./harness/player.js";
+import { Road } from "./harness/road.js";
 import { Server } from "./harness/server.js";
 import { figures, publish, watch } from "./harness/webrtc.js";
 
@@ -184,3 +185,32 @@ test("a page drives by WebSocket at once, and by a data channel as soon as there
 });
 
 const WEBSOCKET_CLOSED = 3;
+
+test("one packet in twenty is lost, and nothing freezes for long", async () => {
+  const [, told] = /protocol="WebRTC" address=127\.0\.0\.1:(\d+)/.exec(server.log) ?? [];
+  const road = await Road.to(Number(told), 50);
+  const tab = await page();
+  const { status, text } = await watch(tab, "front", road.port);
+  assert.equal(status, 201, text);
+  await until("it plays", () => figures(tab), (now) => now.decoded > 30);
+  const before = await figures(tab);
+  const longest = await tab.evaluate(async (time) => {
+    const { video } = /** @type {any} */ (window);
+    let [last, longest] = [performance.now(), 0];
+    const look = () => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    await new Promise((done) => setTimeout(done, time));
+    return Math.max(longest, performance.now() - last);
+  }, 8000);
+  const now = await figures(tab);
+  road.stop();
+  console.log(`${road.lost} of ${road.lost + road.passed} lost: ${now.decoded - before.decoded} pictures in 8 s, at most ${Math.round(longest)} ms apart, ${now.freezes} freezes`);
+  assert.ok(road.lost > 50, `${road.lost} lost`);
+  assert.ok(now.decoded - before.decoded > 180, `${now.decoded - before.decoded} pictures`);
+  // 500 ms on a machine with nothing else to do.
+  assert.ok(longest < 1000, `${longest} ms`);
+});

@@ -1,7 +1,8 @@
 //! A peer by WebRTC that counts what it gets, or sends a film: the same protocol as the server's, on the other side.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use str0m::net::{Protocol, Receive, TcpType};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use crate::http::{self, Response};
+use crate::road::Road;
 use crate::{Server, byte_stream};
 
 /// In a configuration: a port of the test's own.
@@ -69,6 +71,8 @@ pub struct Peer {
     pub channels: Vec<ChannelId>,
     /// The server asked for a keyframe.
     pub asked: usize,
+    /// Packets of media, by where they came from.
+    pub sources: BTreeMap<SocketAddr, usize>,
     /// There is a connection.
     pub is_connected: bool,
     began: Instant,
@@ -77,16 +81,17 @@ pub struct Peer {
 impl Peer {
     /// Makes an offer, and does not send it yet.
     pub fn new(wish: Wish) -> Self {
-        Self::by(Wire::udp(), wish)
+        Self::at(Ipv4Addr::LOCALHOST.into(), wish)
+    }
+
+    /// The same at another address of this machine.
+    pub fn at(ip: IpAddr, wish: Wish) -> Self {
+        Self::by(Wire::udp(ip), wish)
     }
 
     /// The same by TCP alone (RFC 4571), for a server that listens where [`ANYWHERE`] says.
     pub fn by_tcp(server: &Server, wish: Wish) -> Self {
-        let address = crate::eventually("the server says where it listens for WebRTC", || {
-            let log = server.log();
-            let (_, rest) = log.split_once("protocol=\"WebRTC\" address=")?;
-            rest.split_whitespace().next()?.parse::<SocketAddr>().ok()
-        });
+        let address = listening(server);
         let stream = TcpStream::connect(address).expect("the server listens");
         Self::by(Wire::Tcp { stream, bytes: Vec::new() }, wish)
     }
@@ -133,6 +138,7 @@ impl Peer {
             messages: Vec::new(),
             channels: Vec::new(),
             asked: 0,
+            sources: BTreeMap::new(),
             is_connected: false,
             began: Instant::now(),
         }
@@ -144,6 +150,52 @@ impl Peer {
         let response = peer.post(server, &format!("/{stream}/whep"));
         peer.accept(&response);
         peer
+    }
+
+    /// Watches a stream by this road to the server.
+    pub fn watch_by(server: &Server, stream: &str, road: &Road) -> Self {
+        let mut peer = Self::new(WATCH);
+        let response = peer.post(server, &format!("/{stream}/whep"));
+        assert_eq!(response.status, 201, "{}", response.body);
+        let port = |address: SocketAddr| format!(" 127.0.0.1 {} typ", address.port());
+        peer.take(&response.body.replace(&port(listening(server)), &port(road.address())));
+        peer
+    }
+
+    /// Goes on from another address, with ICE begun again at its session.
+    pub fn move_away(&mut self, server: &Server) {
+        self.wire = Wire::udp(Ipv4Addr::LOCALHOST.into());
+        self.address = self.wire.address();
+        let mut changes = self.rtc.sdp_api();
+        let fresh = changes.ice_restart(false);
+        let (_, pending) = changes.apply().expect("something changes");
+        let fragment = format!("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", fresh.ufrag, fresh.pass);
+        let headers = [("Content-Type", "application/trickle-ice-sdpfrag"), ("If-Match", "*")];
+        let response = http::request(server.address(), "PATCH", &self.session, &headers, fragment.as_bytes());
+        assert_eq!(response.status, 200, "{}", response.body);
+        let theirs = |name: &str| response.body.lines().find_map(|line| line.strip_prefix(name));
+        let (user, password) = (theirs("a=ice-ufrag:"), theirs("a=ice-pwd:"));
+        let (user, password) = (user.expect("a fragment"), password.expect("a password"));
+        let line = |line: &str| match line {
+            _ if line.starts_with("a=ice-ufrag:") => format!("a=ice-ufrag:{user}\r\n"),
+            _ if line.starts_with("a=ice-pwd:") => format!("a=ice-pwd:{password}\r\n"),
+            // A candidate may say whose it is.
+            _ if line.starts_with("a=candidate:") => match line.split_once(" ufrag ") {
+                Some((rest, _)) => format!("{rest} ufrag {user}\r\n"),
+                None => format!("{line}\r\n"),
+            },
+            _ => format!("{line}\r\n"),
+        };
+        let answer: String = self.answer.lines().map(line).collect();
+        let answer = SdpAnswer::from_sdp_string(&answer).expect("the answer is one");
+        self.rtc.sdp_api().accept_answer(pending, answer).expect("the answer fits the offer");
+        self.rtc.add_local_candidate(Candidate::host(self.address, "udp").expect("the address is one"));
+    }
+
+    /// The longest time between two pictures of those that came after this.
+    pub fn longest_gap(&self, after: Instant) -> Duration {
+        let times: Vec<Instant> = self.pictures.iter().map(|(at, _)| *at).filter(|at| *at >= after).collect();
+        times.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(Duration::MAX)
     }
 
     /// The offer.
@@ -195,6 +247,10 @@ impl Peer {
         }
         let proto = self.wire.protocol();
         for (source, datagram) in came {
+            // RFC 7983.
+            if datagram.first().is_some_and(|first| (128..192).contains(first)) {
+                *self.sources.entry(source).or_default() += 1;
+            }
             let Ok(contents) = datagram[..].try_into() else { continue };
             let receive = Receive { proto, source, destination: self.address, contents };
             self.input(Input::Receive(Instant::now(), receive));
@@ -322,8 +378,8 @@ enum Wire {
 }
 
 impl Wire {
-    fn udp() -> Self {
-        Self::Udp(UdpSocket::bind("127.0.0.1:0").expect("there is a free port"))
+    fn udp(ip: IpAddr) -> Self {
+        Self::Udp(UdpSocket::bind((ip, 0)).expect("there is a free port"))
     }
 
     fn address(&self) -> SocketAddr {
@@ -376,6 +432,15 @@ impl Wire {
             }
         }
     }
+}
+
+/// Where a server listens for WebRTC, as it says in its log.
+pub fn listening(server: &Server) -> SocketAddr {
+    crate::eventually("the server says where it listens for WebRTC", || {
+        let log = server.log();
+        let (_, rest) = log.split_once("protocol=\"WebRTC\" address=")?;
+        rest.split_whitespace().next()?.parse::<SocketAddr>().ok()
+    })
 }
 
 /// Sends an offer.

@@ -2,43 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
-use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::os::unix::fs::MetadataExt;
-use std::process::Command;
 use std::time::Duration;
 
 use firstlight_e2e::Server;
+use firstlight_e2e::own_network::{GROUPS, in_a_network_of_its_own};
 use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, play, url};
-
-/// Runs a test of this file in a network with nothing but a loopback that takes groups.
-fn in_a_network_of_its_own(test: &str, inside: impl FnOnce()) {
-    const INSIDE: &str = "FIRSTLIGHT_OWN_NETWORK";
-    if std::env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    let prepare =
-        "ip link set lo up && ip link set lo multicast on && ip route add 239.0.0.0/8 dev lo && exec \"$@\"";
-    let program = std::env::current_exe().unwrap();
-    // Who is not root may be it in a world of their own.
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let rights = if is_root { &[][..] } else { &["--map-root-user"] };
-    let output = Command::new("unshare")
-        .args(rights)
-        .args(["--net", "sh", "-c", prepare, "sh"])
-        .arg(program)
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
 
 #[test]
 fn ffmpeg_plays_by_multicast_and_what_many_hear_is_sent_once() {
-    in_a_network_of_its_own("ffmpeg_plays_by_multicast_and_what_many_hear_is_sent_once", || {
+    in_a_network_of_its_own(GROUPS, "ffmpeg_plays_by_multicast_and_what_many_hear_is_sent_once", || {
         let server =
             Server::start(&format!("{ANYWHERE}multicast = \"239.1.2.0/24\"\n[streams.front]\n{CAMERA}"));
         let (errors, pictures, sounds) = play(&url(&server, "front"), "udp_multicast", 20);

@@ -166,6 +166,19 @@ pub(super) fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.trim_end().strip_prefix(name))
 }
 
+/// An offer of a peer that says nothing of when each packet comes.
+pub(super) fn without_transport_feedback(offer: &str) -> String {
+    let is_other = |line: &&str| !(line.starts_with("a=extmap:") && line.contains(TRANSPORT_FEEDBACK));
+    offer.lines().map(str::trim_end).filter(is_other).fold(
+        String::with_capacity(offer.len()),
+        |mut text, line| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{line}\r\n");
+            text
+        },
+    )
+}
+
 /// The offer of a session whose peer began ICE again with these credentials; `None` for credentials that are none (RFC 8839 §5.4).
 pub(super) fn restarted(offer: &str, fragment: &str, password: &str) -> Option<String> {
     let is_word = |text: &str, least: usize| {
@@ -188,6 +201,8 @@ pub(super) fn restarted(offer: &str, fragment: &str, password: &str) -> Option<S
     Some(text)
 }
 
+/// The extension that numbers the packets of a connection (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+const TRANSPORT_FEEDBACK: &str = "draft-holmer-rmcat-transport-wide-cc-extensions";
 /// The stream that everything of a session belongs to.
 const STREAM: &str = "firstlight";
 /// Browsers list a few dozen.
@@ -230,6 +245,17 @@ mod tests {
             "v=0\r\ns=-\r\na=group:BUNDLE 1\r\na=msid-semantic:WMS firstlight\r\n\
             m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=inactive\r\na=msid:firstlight t\r\na=candidate:1\r\na=candidate:2\r\na=end-of-candidates\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:firstlight u\r\na=ssrc:5 cname:u\r\na=ssrc:5 msid:firstlight u\r\n"
+        );
+    }
+
+    #[test]
+    fn an_offer_may_be_read_as_if_packets_were_not_numbered() {
+        let numbered =
+            "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
+        let other = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
+        assert_eq!(
+            without_transport_feedback(&format!("{OFFER}{other}{numbered}")),
+            format!("{OFFER}{other}")
         );
     }
 

@@ -80,6 +80,37 @@ pub(super) struct Packet {
     pub(super) payload: Arc<[u8]>,
 }
 
+/// A chunk taken apart.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) packets: Vec<Packet>,
+    /// Bytes of its pictures, and of its sound, as they go over the wire.
+    pub(super) pictures: usize,
+    pub(super) sound: usize,
+    /// If it is H.264: no other picture refers to it.
+    pub(super) is_unreferenced: bool,
+}
+
+impl Parts {
+    pub(super) fn of(chunk: &Chunk) -> Self {
+        let packets = packets(chunk);
+        let bytes = |kind| packets.iter().filter(|packet| packet.kind == kind).map(Packet::bytes).sum();
+        let (pictures, sound) = (bytes(MediaKind::Video), bytes(MediaKind::Audio));
+        // nal_ref_idc (RFC 6184 §5.3, §5.8: that of fragments and of packets of several is the highest of what is in them).
+        let refers = |packet: &Packet| packet.payload.first().is_none_or(|first| first & 0x60 != 0);
+        let mut seen = packets.iter().filter(|packet| packet.kind == MediaKind::Video);
+        let is_unreferenced = pictures > 0 && !seen.any(refers);
+        Self { packets, pictures, sound, is_unreferenced }
+    }
+}
+
+impl Packet {
+    /// Its length with all headers.
+    pub(super) fn bytes(&self) -> usize {
+        self.payload.len() + HEADERS
+    }
+}
+
 /// The packets of a chunk.
 pub(super) fn packets(chunk: &Chunk) -> Vec<Packet> {
     let packet = |packet: rtsp::Packet| {
@@ -122,5 +153,51 @@ const PICTURES: u8 = 0;
 const SOUND: u8 = 2;
 /// Bytes of a packet at most: with what SRTP and a tunnel put around it, it still fits everywhere.
 const PACKET: usize = 1_200;
+/// Of RTP with SRTP's tag, UDP and IP.
+const HEADERS: usize = 60;
 /// Clocks that are further apart have nothing to do with each other.
 const MISPLACED: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use media::TrackId;
+
+    use super::*;
+
+    /// A chunk of packets on these channels, with these payloads.
+    fn chunk(packets: &[(u8, &[u8])]) -> Chunk {
+        let mut bytes = BytesMut::new();
+        for (channel, payload) in packets {
+            let header =
+                packet::Header { marker: true, payload_type: 96, sequence: 1, timestamp: 9, ssrc: 5 };
+            let length = packet::Header::LENGTH + payload.len();
+            bytes.extend_from_slice(&[b'$', *channel, 0, u8::try_from(length).unwrap()]);
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(payload);
+        }
+        Chunk {
+            track: TrackId::VIDEO,
+            init: None,
+            dts: MediaTime::from_duration(Duration::ZERO, Timescale::MICROS),
+            random_access: false,
+            bytes: bytes.freeze(),
+            captured: None,
+            arrival: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn a_picture_that_no_other_refers_to_says_so_in_every_packet() {
+        let sound = (SOUND, &[0xff, 0xff][..]);
+        // A slice with nal_ref_idc 0, whole and in fragments.
+        for payload in [&[0x01, 9][..], &[0x1c, 0x81, 9]] {
+            let parts = Parts::of(&chunk(&[(PICTURES, payload), sound]));
+            assert!(parts.is_unreferenced, "{payload:?}");
+            assert_eq!((parts.pictures, parts.sound), (payload.len() + HEADERS, 2 + HEADERS));
+        }
+        let mixed = Parts::of(&chunk(&[(PICTURES, &[0x01, 9]), (PICTURES, &[0x41, 9])]));
+        assert!(!mixed.is_unreferenced);
+        assert!(!Parts::of(&chunk(&[sound])).is_unreferenced, "there is no picture");
+    }
+}

@@ -12,16 +12,20 @@
 //! Not here: HTTP (see `endpoints::webrtc`), who may watch and publish.
 
 mod addresses;
+mod check;
 mod description;
 mod directory;
 mod feed;
+mod link;
 mod offer;
+mod pacer;
 mod peer;
 mod port;
 mod settings;
 mod showing;
 mod streams;
 mod taking;
+mod transactions;
 mod wire;
 mod worker;
 
@@ -36,6 +40,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use self::check::{LinkReport, SessionReport, Told, Unchecked, WayReport};
 pub use self::description::{Asked, Medium};
 pub use self::directory::Purpose;
 pub use self::feed::Feed;
@@ -69,6 +74,8 @@ pub(crate) struct Running {
     numbers: AtomicU64,
     /// Made for the first who comes: its certificate costs time, and the code that makes one memory.
     config: LazyLock<RtcConfig>,
+    /// How many sessions are there to find a way alone.
+    checks: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -144,6 +151,7 @@ impl WebRtc {
             workers,
             numbers: AtomicU64::new(0),
             config: LazyLock::new(offer::config),
+            checks: Arc::default(),
             stop: stop.clone(),
         });
         for at in 0..running.ports.len() {

@@ -3,9 +3,8 @@
 //! What a stream has is offered in one format, its own: nothing is encoded for a peer here. What a peer may publish is every format
 //! that is read here, and it chooses.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use media::{CodecParameters, G711Law, MediaKind, TrackId};
@@ -17,13 +16,14 @@ use str0m::rtp::Extension;
 use str0m::{Candidate, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
+use super::check::Told;
 use super::description::{self, Asked, Used};
 use super::directory::{Place, Purpose};
 use super::peer::{Data, Heard, Message, Peer};
 use super::showing::{Output as Sent, Outputs, Showing};
 use super::taking::{Input, Taking, receiver};
 use super::worker::Command;
-use super::{Feed, Running, WebRtc, addresses};
+use super::{Feed, Running, WebRtc};
 use crate::auth;
 use crate::config::values::Bitrate;
 use crate::supervise::audience::Admission;
@@ -152,6 +152,12 @@ impl WebRtc {
         running.introduce(&mut rtc);
         let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| malformed(&error))?;
         let answer = answer.to_sdp_string();
+        if wants.show.is_some() {
+            // Agreed on, and not made use of until something is wrong with the link (see `Peer`).
+            let quiet = description::without_transport_feedback(&text);
+            let quiet = SdpOffer::from_sdp_string(&quiet).map_err(|error| malformed(&error))?;
+            rtc.sdp_api().accept_offer(quiet).map_err(|error| malformed(&error))?;
+        }
         let media = media(&rtc, &answer);
         let outputs = wants.show.map(|feed| outputs(&rtc, &media, feed)).unwrap_or_default();
         let inputs = if wants.takes { inputs(&rtc, &media) } else { Vec::new() };
@@ -195,13 +201,19 @@ impl Answered {
 
     /// Makes it a session.
     pub async fn begin(self, part: Part) -> Session {
-        let Self { running, rtc, offer, text: _, fragment, outputs, inputs } = self;
+        let Self { running, mut rtc, offer, text: _, fragment, outputs, inputs } = self;
+        if let Some(pictures) = &outputs.video
+            && let Some(stream) = rtc.direct_api().stream_tx_by_mid(pictures.mid(), None)
+        {
+            stream.set_rtx_cache(RESENT, RESENT_WITHIN, Some(RESENT_MOST));
+        }
         let (id, place, now) = (auth::random_token(), running.place(), Instant::now());
-        let showing = part.show.map(|(feed, admission)| Showing::new(feed, admission, outputs));
+        let showing = part.show.map(|(feed, admission)| Showing::new(feed, admission, outputs, now));
         let taking = part.take.map(|(publisher, seat, rate)| Taking::new(publisher, seat, inputs, rate, now));
         let data = part.heard.map(|heard| Data { heard, channels: Vec::new() });
-        running.directory.enter(&id, &fragment, place, part.purpose);
-        let peer = Peer::new(id.clone(), place, rtc, offer, fragment, showing, taking, data, now);
+        running.directory.enter(&id, &fragment, place, part.purpose.clone());
+        let peer =
+            Peer::new(id.clone(), place, part.purpose, rtc, offer, fragment, showing, taking, data, now);
         running.order(place, Command::Open(Box::new(peer))).await;
         Session { running, id, place }
     }
@@ -227,20 +239,14 @@ impl Session {
 impl Running {
     /// Tells a session the addresses we are at.
     fn introduce(&self, rtc: &mut Rtc) {
-        let local = addresses::local(&self.listening);
         // What is no candidate is done without.
-        for address in &local {
-            let by_tcp = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
-            for candidate in [Candidate::host(*address, "udp"), by_tcp].into_iter().flatten() {
-                rtc.add_local_candidate(candidate);
-            }
-        }
-        for public in &self.settings.public_addresses {
-            let base = local.iter().find(|address| address.is_ipv4() == public.is_ipv4());
-            if let Some(base) = base
-                && let Ok(candidate) =
-                    Candidate::server_reflexive(SocketAddr::new(*public, base.port()), *base, "udp")
-            {
+        for Told { address, base, is_tcp } in self.told() {
+            let candidate = match is_tcp {
+                true => Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build(),
+                false if address == base => Candidate::host(address, "udp"),
+                false => Candidate::server_reflexive(address, base, "udp"),
+            };
+            if let Ok(candidate) = candidate {
                 rtc.add_local_candidate(candidate);
             }
         }
@@ -282,11 +288,15 @@ fn configured(config: RtcConfig, wants: Wants<'_>) -> RtcConfig {
         Codec::PCMA => config.enable_pcma(true, false),
         _ => config,
     });
+    let config = config.set_stats_interval(wants.show.map(|_| REPORTED));
     if wants.takes {
         return config;
     }
-    // What is only sent goes at the camera's rate: nobody estimates another.
-    config.clear_extension_map().set_extension(4, Extension::RtpMid)
+    // What is only sent needs no more.
+    config
+        .clear_extension_map()
+        .set_extension(3, Extension::TransportSequenceNumber)
+        .set_extension(4, Extension::RtpMid)
 }
 
 /// The media of an answer, in their order.
@@ -398,5 +408,11 @@ const READ: [Codec; 8] =
 /// Browsers' offers have a tenth.
 const MOST_BYTES: usize = 64 << 10;
 const MOST_MEDIA: usize = 16;
+/// How often it is looked how a viewer's link does.
+const REPORTED: Duration = Duration::from_millis(250);
 /// Packets of pictures that are kept of each viewer's to be sent again: a second, or a large keyframe.
 const RESENT: usize = 512;
+/// What is asked for later than this has been shown or given up.
+const RESENT_WITHIN: Duration = Duration::from_secs(1);
+/// The part of all bytes that may be sent again: with one packet in ten lost it is more than a tenth now and then.
+const RESENT_MOST: f32 = 0.3;

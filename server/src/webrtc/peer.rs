@@ -12,10 +12,12 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::directory::Place;
+use super::check::{SessionReport, WayReport};
+use super::directory::{Place, Purpose};
 use super::port::{Outbox, Way};
 use super::showing::Showing;
 use super::taking::Taking;
+use super::transactions::Transactions;
 use super::{Patch, Patched, Running, description};
 
 /// A session.
@@ -33,8 +35,14 @@ pub(super) struct Peer {
     began: Instant,
     heard: Instant,
     pub(super) deadline: Instant,
+    purpose: Purpose,
+    transactions: Transactions,
     ways: Vec<Way>,
+    /// The one that everything but ICE goes on.
+    chosen: Option<Way>,
     is_connected: bool,
+    /// Every packet is numbered for the peer to say when it came (transport-wide feedback).
+    is_detailed: bool,
     needs: Needs,
 }
 
@@ -84,6 +92,7 @@ impl Peer {
     pub(super) fn new(
         id: String,
         place: Place,
+        purpose: Purpose,
         rtc: Rtc,
         offer: String,
         fragment: String,
@@ -104,8 +113,12 @@ impl Peer {
             began: now,
             heard: now,
             deadline: now,
+            purpose,
+            transactions: Transactions::default(),
             ways: Vec::new(),
+            chosen: None,
             is_connected: false,
+            is_detailed: false,
             needs: Needs::default(),
         }
     }
@@ -117,7 +130,7 @@ impl Peer {
         let Ok(contents) = bytes.try_into() else { return Ok(()) };
         let receive = Receive { proto, source: way.peer, destination: way.local, contents };
         let input = Input::Receive(now, receive);
-        if !self.rtc.accepts(&input) {
+        if !self.rtc.accepts(&input) || !self.transactions.is_fresh(&way, bytes) {
             return Ok(());
         }
         self.heard = now;
@@ -131,6 +144,9 @@ impl Peer {
     pub(super) fn advance(&mut self, now: Instant) -> Result<(), Ended> {
         if let Some(taking) = &mut self.taking {
             taking.advance(now).map_err(|_| "the stream no longer takes it")?;
+        }
+        if let Some(showing) = &mut self.showing {
+            showing.advance(&mut self.rtc, now);
         }
         self.rtc.handle_input(Input::Timeout(now)).map_err(|error| {
             debug!(%error, "a WebRTC session cannot go on");
@@ -150,6 +166,7 @@ impl Peer {
         if self.data.as_ref().is_some_and(|data| data.heard.is_closed()) {
             return Err("nobody listens any more");
         }
+        self.look_closer(now);
         if !self.is_connected && now >= self.began + CONNECTING {
             return Err("no connection came about");
         }
@@ -173,13 +190,16 @@ impl Peer {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     let intake = self.taking.as_ref().and_then(Taking::deadline);
-                    self.deadline = intake.map_or(at, |intake| intake.min(at));
+                    let paced = self.showing.as_ref().and_then(Showing::deadline);
+                    self.deadline = intake.into_iter().chain(paced).fold(at, Instant::min);
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let is_tcp = transmit.proto != Protocol::Udp;
                     let way = Way { is_tcp, local: transmit.source, peer: transmit.destination };
-                    self.learn(way, running);
+                    if self.chosen != Some(way) {
+                        self.learn(way, &transmit.contents, running);
+                    }
                     if is_tcp {
                         if !running.streams.send(&way, &transmit.contents)
                             && let Some(showing) = &mut self.showing
@@ -216,6 +236,16 @@ impl Peer {
             Event::KeyframeRequest(_) => {
                 let beginning = self.showing.as_mut().is_some_and(|showing| showing.needs_beginning(now));
                 self.needs.beginning |= beginning;
+            }
+            Event::PeerStats(stats) => {
+                if let Some(showing) = &mut self.showing {
+                    showing.hear_of_all(&stats, self.is_detailed);
+                }
+            }
+            Event::MediaEgressStats(stats) => {
+                if let Some(showing) = &mut self.showing {
+                    showing.hear_of_one(&stats);
+                }
             }
             Event::RtpPacket(packet) => {
                 if let Some(taking) = &mut self.taking {
@@ -276,11 +306,11 @@ impl Peer {
                 let Some(offer) = description::restarted(&self.offer, &fragment, &password) else {
                     return Patched::Wrong;
                 };
-                let Ok(offer) = str0m::change::SdpOffer::from_sdp_string(&offer) else {
-                    return Patched::Wrong;
-                };
-                let Ok(answer) = self.rtc.sdp_api().accept_offer(offer) else { return Patched::Wrong };
-                let answer = answer.to_sdp_string();
+                let Some(answer) = self.agree(&offer) else { return Patched::Wrong };
+                self.offer = offer;
+                if !self.is_detailed {
+                    self.agree(&description::without_transport_feedback(&self.offer));
+                }
                 let ours = description::value(&answer, "a=ice-ufrag:").unwrap_or_default().to_owned();
                 let password = description::value(&answer, "a=ice-pwd:").unwrap_or_default().to_owned();
                 running.directory.rename(&self.fragment, &ours, self.place);
@@ -288,6 +318,27 @@ impl Peer {
                 Patched::Restarted { fragment: ours, password }
             }
         }
+    }
+
+    /// Has every packet numbered while something is wrong with the link. What comes back costs more than what is sent, so it is done
+    /// without as long as all is well. The peer knows of nothing but the numbers, which it agreed on at the beginning.
+    fn look_closer(&mut self, now: Instant) {
+        let Some(showing) = &self.showing else { return };
+        let wanted = showing.link.is_suspected(now);
+        if wanted == self.is_detailed {
+            return;
+        }
+        self.is_detailed = wanted;
+        let offer =
+            if wanted { self.offer.clone() } else { description::without_transport_feedback(&self.offer) };
+        self.agree(&offer);
+    }
+
+    /// Agrees on another description of the same session; the answer.
+    fn agree(&mut self, offer: &str) -> Option<String> {
+        let offer = str0m::change::SdpOffer::from_sdp_string(offer).ok()?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).ok()?;
+        Some(answer.to_sdp_string())
     }
 
     /// Ends it, telling the peer if that can be.
@@ -311,8 +362,26 @@ impl Peer {
         }
     }
 
+    /// How it does.
+    pub(super) fn report(&self, now: Instant) -> SessionReport {
+        SessionReport {
+            purpose: self.purpose.clone(),
+            age: now.saturating_duration_since(self.began),
+            is_connected: self.is_connected,
+            ways: self.ways.iter().map(|way| WayReport::of(way, self.chosen)).collect(),
+            link: self.showing.as_ref().map(|showing| showing.link.report()),
+        }
+    }
+
     /// We answer on this way, so what comes from there is for us.
-    fn learn(&mut self, way: Way, running: &Running) {
+    fn learn(&mut self, way: Way, datagram: &[u8], running: &Running) {
+        // What is not STUN goes the way that the peer chose (RFC 7983).
+        if datagram.first().is_some_and(|first| *first > 3) {
+            if let Some(showing) = self.showing.as_mut().filter(|_| self.chosen.is_some()) {
+                showing.link.is_replaced();
+            }
+            self.chosen = Some(way);
+        }
         if !self.ways.contains(&way) && self.ways.len() < MOST_WAYS {
             self.ways.push(way);
             running.directory.learn(way, self.place);

@@ -2,17 +2,20 @@
 //!
 //! Whoever comes is given what there is since the last random access point, at once; a browser shows pictures as far apart as their times
 //! say, so those of the past are moved close together, up to the present one. Numbers are each viewer's own and have no gap, since a gap
-//! would be asked for again.
+//! would be asked for again. For the same reason a picture may be left out where a link does not carry everything: see [`super::link`].
 
 use std::time::{Duration, Instant};
 
 use hub::Subscription;
-use media::{Chunk, MediaKind};
+use media::{Chunk, CodecParameters, MediaKind};
 use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::RtpWrite;
+use str0m::stats::{MediaEgressStats, PeerStats};
 
-use super::feed::{Feed, Packet, packets};
+use super::feed::{Feed, Packet, Parts, packets};
+use super::link::{Kind, Link, Report};
+use super::pacer::Pacer;
 use crate::supervise::audience::Admission;
 
 /// Somebody who watches.
@@ -26,6 +29,15 @@ pub(super) struct Showing {
     stage: Stage,
     is_served: bool,
     refreshed: Option<Instant>,
+    pub(super) link: Link,
+    pacer: Pacer<(Packet, Instant)>,
+    /// Bytes that were sent until the last report.
+    sent: u64,
+    /// When it was last heard of each packet.
+    numbered: Option<Instant>,
+    /// Since when a beginning is waited for, after pictures had to be left out.
+    behind: Option<Instant>,
+    tells_disposable: bool,
 }
 
 /// Where a session's pictures and sound go.
@@ -62,7 +74,12 @@ impl Output {
         Self { mid, payload_type, number: u64::from(chance & 0x3fff), timestamp: None }
     }
 
-    fn write(&mut self, rtc: &mut Rtc, packet: &Packet, timestamp: u32, wallclock: Instant) {
+    pub(super) fn mid(&self) -> Mid {
+        self.mid
+    }
+
+    fn write(&mut self, rtc: &mut Rtc, packet: &Packet, wallclock: Instant) {
+        let timestamp = packet.timestamp;
         let mut direct = rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(self.mid, None) else { return };
         let write = RtpWrite::new(
@@ -88,8 +105,9 @@ impl Outputs {
 }
 
 impl Showing {
-    pub(super) fn new(feed: Feed, admission: Admission, outputs: Outputs) -> Self {
+    pub(super) fn new(feed: Feed, admission: Admission, outputs: Outputs, now: Instant) -> Self {
         let subscription = feed.subscribe();
+        let tells_disposable = matches!(feed.parameters(MediaKind::Video), Some(CodecParameters::H264(_)));
         Self {
             feed,
             subscription,
@@ -98,6 +116,12 @@ impl Showing {
             stage: Stage::Connecting,
             is_served: false,
             refreshed: None,
+            link: Link::new(now),
+            pacer: Pacer::new(now),
+            sent: 0,
+            numbered: None,
+            behind: None,
+            tells_disposable,
         }
     }
 
@@ -121,6 +145,8 @@ impl Showing {
 
     /// Sends the pictures of the past, close together. Their sound is over.
     fn catch_up(&mut self, rtc: &mut Rtc, past: &[Chunk], now: Instant) {
+        // What still waits is older than what follows.
+        self.pacer.clear();
         let leading = if self.outputs.video.is_some() { MediaKind::Video } else { return };
         let pictures: Vec<Vec<Packet>> = past
             .iter()
@@ -128,44 +154,136 @@ impl Showing {
             .filter(|packets: &Vec<Packet>| !packets.is_empty())
             .collect();
         let (Some(output), Some(newest)) = (self.outputs.of(leading), pictures.last()) else { return };
+        let last = output.timestamp;
         let count = u32::try_from(pictures.len()).unwrap_or(u32::MAX);
         let step = (ROOM / count).clamp(1, STEP);
         // After what they had, if they had anything; else up to the present.
-        let first = match output.timestamp {
+        let first = match last {
             Some(last) => last.wrapping_add(step),
             None => newest[0].timestamp.wrapping_sub(step.wrapping_mul(count - 1)),
         };
         for (at, picture) in (0..).zip(&pictures) {
             for packet in picture {
-                output.write(rtc, packet, first.wrapping_add(step.wrapping_mul(at)), now);
+                let timestamp = first.wrapping_add(step.wrapping_mul(at));
+                self.link.carries(packet.bytes(), now);
+                self.send(rtc, &Packet { timestamp, ..packet.clone() }, now, now);
             }
         }
+        self.behind = None;
         self.is_served_now();
     }
 
-    /// Sends a chunk of this number, if it is this viewer's turn; whether anything was sent.
+    /// Sends a chunk of this number, if it is this viewer's turn and the link carries it; whether anything was sent.
     pub(super) fn show(
         &mut self,
         rtc: &mut Rtc,
         number: u64,
         chunk: &Chunk,
-        all: &[Packet],
+        parts: &Parts,
         at: Instant,
+        now: Instant,
     ) -> bool {
-        match self.stage {
+        let pictures = if self.outputs.video.is_some() { parts.pictures } else { 0 };
+        self.link.offered(pictures, now);
+        let is_turn = match self.stage {
             Stage::Connecting => return false,
-            Stage::Waiting if !chunk.random_access => return false,
             Stage::From(from) if number < from => return false,
-            Stage::Waiting | Stage::From(_) => {}
+            Stage::Waiting => chunk.random_access,
+            Stage::From(_) => true,
+        };
+        let shows = is_turn && self.has_room(number, chunk, parts, pictures, now);
+        if !is_turn {
+            self.miss_beginning(now);
         }
-        self.stage = Stage::From(number + 1);
-        for packet in all {
+        // Sound is little, and goes on whatever becomes of the pictures.
+        let sounds = shows || self.is_served;
+        let goes = |packet: &&Packet| if packet.kind == MediaKind::Video { shows } else { sounds };
+        let mut any = false;
+        for packet in parts.packets.iter().filter(goes) {
+            any |= self.send(rtc, packet, at, now);
+        }
+        if sounds {
+            self.link.carries(parts.sound, now);
+        }
+        if shows {
+            self.is_served_now();
+        }
+        any
+    }
+
+    /// Whether the link takes a picture whose turn it is. If not, and others refer to it, they are left out with it.
+    fn has_room(&mut self, number: u64, chunk: &Chunk, parts: &Parts, bytes: usize, now: Instant) -> bool {
+        let kind = match chunk.random_access {
+            true => Kind::Beginning,
+            false if self.tells_disposable && parts.is_unreferenced => Kind::Disposable,
+            false => Kind::Needed,
+        };
+        let takes = bytes == 0 || self.link.takes(kind, bytes, now);
+        if takes || kind == Kind::Disposable {
+            self.stage = Stage::From(number + 1);
+        } else {
+            self.stage = Stage::Waiting;
+        }
+        if takes {
+            self.behind = None;
+        } else if kind != Kind::Disposable {
+            self.behind.get_or_insert(now);
+        }
+        takes
+    }
+
+    /// Whoever has been without pictures for long need not wait for a distant random access point, if the source makes one when asked.
+    fn miss_beginning(&mut self, now: Instant) {
+        if self.behind.is_some_and(|since| now >= since + BEHIND) && self.link.is_ready(now) {
+            self.feed.stream().request_keyframe();
+            self.behind = Some(now);
+        }
+    }
+
+    /// Sends a packet, or lets it wait for its turn; whether there is anything of it.
+    fn send(&mut self, rtc: &mut Rtc, packet: &Packet, at: Instant, now: Instant) -> bool {
+        let Some(output) = self.outputs.of(packet.kind) else { return false };
+        if packet.kind == MediaKind::Audio || self.pacer.passes(packet.bytes(), self.link.pace(), now) {
+            output.write(rtc, packet, at);
+        } else {
+            self.pacer.hold(packet.bytes(), (packet.clone(), at));
+        }
+        true
+    }
+
+    /// Sends what has waited for its turn.
+    pub(super) fn advance(&mut self, rtc: &mut Rtc, now: Instant) {
+        while let Some((packet, at)) = self.pacer.next(self.link.pace(), now) {
             if let Some(output) = self.outputs.of(packet.kind) {
-                output.write(rtc, packet, packet.timestamp, at);
+                output.write(rtc, &packet, at);
             }
         }
-        self.is_served_now();
-        true
+    }
+
+    /// When that is to be done next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.pacer.deadline()
+    }
+
+    /// Hears of everything that was sent; how it arrived, too, if the peer says so for each packet.
+    pub(super) fn hear_of_all(&mut self, stats: &PeerStats, is_detailed: bool) {
+        self.sent = stats.bytes_tx;
+        if let (Some(round_trip), Some(lost), true) = (stats.rtt, stats.egress_loss_fraction, is_detailed) {
+            self.numbered = Some(stats.timestamp);
+            self.link.hear(Report { at: stats.timestamp, sent: self.sent, round_trip, lost });
+        }
+    }
+
+    /// Hears from a receiver's report how a medium arrived, which is older news than what is said of each packet.
+    pub(super) fn hear_of_one(&mut self, stats: &MediaEgressStats) {
+        let leading = self.outputs.video.as_ref().or(self.outputs.audio.as_ref());
+        let is_known = self.numbered.is_some_and(|at| stats.timestamp < at + OLD_NEWS);
+        if !is_known
+            && leading.is_some_and(|output| output.mid == stats.mid)
+            && let (Some(round_trip), Some(lost)) = (stats.rtt, stats.loss)
+        {
+            self.link.hear(Report { at: stats.timestamp, sent: self.sent, round_trip, lost });
+        }
     }
 
     /// Loses what follows up to the next random access point.
@@ -177,6 +295,10 @@ impl Showing {
 
     /// The viewer cannot go on without a random access point; whether one has to be sent again, since the source makes none when asked.
     pub(super) fn needs_beginning(&mut self, now: Instant) -> bool {
+        // One that was left without is given what there is as soon as there is room.
+        if self.behind.is_some() {
+            return false;
+        }
         let stream = self.feed.stream();
         stream.request_keyframe();
         if stream.answers_keyframe_requests() || self.refreshed.is_some_and(|at| now < at + BETWEEN_REFRESHES)
@@ -198,5 +320,9 @@ impl Showing {
 const STEP: u32 = 90;
 /// They all fit between two pictures.
 const ROOM: u32 = 1_500;
+/// A receiver reports about a second that is over.
+const OLD_NEWS: Duration = Duration::from_secs(1);
+/// So long a random access point is waited for before one is asked for.
+const BEHIND: Duration = Duration::from_secs(3);
 /// The past is sent again this often at most.
 const BETWEEN_REFRESHES: Duration = Duration::from_secs(1);

@@ -30,6 +30,14 @@ pub(super) fn asked_for(datagram: &[u8]) -> Option<&str> {
     None
 }
 
+/// The number of a binding request.
+pub(super) fn transaction(datagram: &[u8]) -> Option<[u8; 12]> {
+    let [kind_high, kind_low, _, _, cookie @ ..] = datagram.first_chunk::<STUN_HEADER>()?;
+    let (cookie, number) = cookie.split_first_chunk::<4>()?;
+    let is_request = [*kind_high, *kind_low] == BINDING_REQUEST && *cookie == MAGIC_COOKIE;
+    is_request.then(|| number.try_into().ok()).flatten()
+}
+
 /// Datagrams that came in a byte stream, each behind its length (RFC 4571 §2). Of one that is not whole no more than itself is kept.
 #[derive(Debug, Default)]
 pub(super) struct Frames {

@@ -15,7 +15,8 @@ use media::Chunk;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
-use super::feed::{Placed, packets};
+use super::check::SessionReport;
+use super::feed::{Parts, Placed};
 use super::peer::{Ended, Message, Peer};
 use super::port::{Outbox, Way};
 use super::{Patch, Patched, Running};
@@ -29,6 +30,7 @@ pub(super) enum Command {
     Patch { number: u64, patch: Patch, reply: oneshot::Sender<Patched> },
     Say { number: u64, message: Message },
     Close { number: u64 },
+    Report { reply: oneshot::Sender<Vec<SessionReport>> },
 }
 
 /// The sessions of one task.
@@ -154,6 +156,10 @@ impl Worker {
                 Ok(())
             }),
             Command::Say { number, message } => self.with(number, now, |peer, _| peer.say(&message)),
+            Command::Report { reply } => {
+                // As above.
+                let _ = reply.send(self.peers.values().map(|peer| peer.report(now)).collect());
+            }
             Command::Close { number } => self.with(number, now, |_, _| Err("the peer asked for it")),
         }
     }
@@ -253,7 +259,7 @@ impl Worker {
             return Err("the stream has B-frames");
         }
         let number = group.observer.position().map_or(0, |next| next.saturating_sub(1));
-        let all = packets(chunk);
+        let parts = Parts::of(chunk);
         let at = group.placed.place(chunk);
         let now = Instant::now();
         let mut timings = None;
@@ -263,7 +269,7 @@ impl Worker {
             let Some(peer) = peers.get_mut(member) else { return false };
             let before = (peer.deadline, *member);
             let Some(showing) = &mut peer.showing else { return false };
-            if !showing.show(&mut peer.rtc, number, chunk, &all, at) {
+            if !showing.show(&mut peer.rtc, number, chunk, &parts, at, now) {
                 return true;
             }
             timings.get_or_insert_with(|| Arc::clone(showing.admission.timings()));

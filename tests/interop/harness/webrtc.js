@@ -4,10 +4,10 @@
 
 /**
  * Watches in a page, as the documentation says; gives the answer's status.
- * @param {Page} tab @param {string} stream
+ * @param {Page} tab @param {string} stream @param {number} [port] in place of the server's for UDP
  */
-export const watch = (tab, stream) =>
-  tab.evaluate(async (stream) => {
+export const watch = (tab, stream, port) =>
+  tab.evaluate(async (stream, port) => {
     const video = document.createElement("video");
     video.autoplay = true;
     video.style.cssText = "position:fixed;inset:0;width:320px";
@@ -23,11 +23,12 @@ export const watch = (tab, stream) =>
       headers: { "Content-Type": "application/sdp" },
       body: connection.localDescription?.sdp,
     });
-    const text = await response.text();
+    let text = await response.text();
+    if (port) text = text.replace(/(a=candidate:\S+ 1 udp \d+ \S+) \d+/gi, `$1 ${port}`).replace(/a=candidate:\S+ 1 tcp .*\r\n/gi, "");
     Object.assign(window, { session: response.headers.get("location") });
     if (response.ok) await connection.setRemoteDescription({ type: "answer", sdp: text });
     return { status: response.status, text };
-  }, stream);
+  }, stream, port);
 
 /** What the browser counts. @param {Page} tab */
 export const figures = (tab) =>

@@ -34,14 +34,17 @@ pub(super) async fn answer(
     let may = identity.as_ref().is_some_and(|they| they.may(Right::Control, name));
     let drives = offer.asked().data && may;
     let (answered, show, permit) = if watches {
-        let watchable = watchable(context, camera, offer.asked()).await?;
-        let wants = Wants { show: Some(watchable.feed()), takes: false };
-        let answered = context.webrtc.answer(offer, wants)?;
-        let format = watchable.format(&answered)?;
+        // Before anything else: who may not watch starts no camera.
+        let listens = offer.asked().audio.as_ref().is_some_and(|medium| medium.receives);
+        let format = if listens { "webrtc" } else { "webrtc without sound" };
         let admission = match context.audience.admit(camera, format, &extensions) {
             Ok(admission) => admission,
             Err(refusal) => return Ok(refusal.into_response()),
         };
+        let watchable = watchable(context, camera, offer.asked()).await?;
+        let wants = Wants { show: Some(watchable.feed()), takes: false };
+        let answered = context.webrtc.answer(offer, wants)?;
+        watchable.format(&answered)?;
         (answered, Some((watchable.feed().clone(), admission)), None)
     } else if drives {
         let full = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "as many drive as may");
