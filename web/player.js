@@ -180,6 +180,8 @@ fit.onchange = () => player.setAttribute("fit", fit.value);
 
 // ---- links
 
+/** @type {HTMLAnchorElement} */ (byId("check")).href = address.below("check").href;
+
 const embed = `<script type="module" src="${location.origin}/firstlight-player.js"></script>
 <firstlight-player src="${address.page}" controls muted></firstlight-player>`;
 const own = document.createElement("div");

@@ -12,6 +12,7 @@ import { PartReader } from "../players/parts.js";
 import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
+import { only, verdict } from "../players/ways.js";
 import { iceServers } from "../players/webrtc.js";
 import { MediaClock } from "../publish/media-clock.js";
 import { level } from "../publish/picture.js";
@@ -339,4 +340,34 @@ test("a pattern of names covers those names and no others", () => {
   for (const [pattern, name] of [["front", "front2"], ["guest/*", "guest"], ["a*a", "a"], ["a*b*c", "acb"], ["*b*b", "ab"], ["ab*ba", "aba"]]) {
     assert.ok(!covers(pattern, name), `${pattern} ${name}`);
   }
+});
+
+// ---- ways by WebRTC
+
+const ANSWER = [
+  "v=0",
+  "a=candidate:1 1 udp 9 192.0.2.5 8555 typ host",
+  "a=candidate:2 1 tcp 8 192.0.2.5 8555 typ host tcptype passive",
+  "a=candidate:3 1 udp 7 2001:db8::5 8555 typ host",
+  "a=end-of-candidates",
+  "",
+].join("\r\n");
+const way = (/** @type {string} */ transport, address = "192.0.2.5:8555") => ({ address, transport, kind: "host" });
+
+test("an answer is made to tell of one address alone", () => {
+  const told = (/** @type {import("../players/ways.js").Candidate} */ candidate) => only(ANSWER, candidate)?.match(/candidate:\d/g);
+  assert.deepEqual(told(way("udp")), ["candidate:1"]);
+  assert.deepEqual(told(way("tcp")), ["candidate:2"]);
+  assert.deepEqual(told(way("udp", "[2001:db8::5]:8555")), ["candidate:3"]);
+  assert.equal(only(ANSWER, way("udp", "192.0.2.6:8555")), null);
+});
+
+test("what is said of all ways names what to do", () => {
+  const all = [way("udp"), way("tcp")];
+  const said = (/** @type {("works" | "failed")[]} */ ...states) => verdict(all, states.map((state) => ({ state })));
+  assert.equal(said("works", "failed").look, "good");
+  assert.match(said("failed", "works").words, /by TCP: UDP is blocked/);
+  assert.match(said("failed", "works").advice, /port 8555/);
+  assert.match(said("failed", "failed").words, /neither UDP nor TCP/);
+  assert.match(verdict([], []).words, /is off/);
 });

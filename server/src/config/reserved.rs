@@ -37,6 +37,7 @@ const RESERVED_ROOTS: &[&str] = &[
 ];
 /// Last segments that are not streams.
 const RESERVED_TAILS: &[&str] = &[
+    "check",
     "classic.m3u8",
     "data",
     "hls",

@@ -1,4 +1,5 @@
-//! The pages: the wall at `/`, the player at `/{stream}/`, publishing at `/{stream}/publish`, the login at `/login`, and what they are made of
+//! The pages: the wall at `/`, the player at `/{stream}/`, publishing at `/{stream}/publish`, finding a way for WebRTC at
+//! `/{stream}/check`, the login at `/login`, and what they are made of
 //! at `/assets/`.
 //!
 //! Everything is embedded in the program and asks nothing of any other server: it works on an isolated network.
@@ -67,7 +68,8 @@ impl Endpoint for Pages {
             let player = stream_page("", "player.html", Access::Stream(Right::View));
             // Whoever may only watch is told so by the page.
             let publish = stream_page("publish", "publish.html", Access::Either(Right::Publish, Right::View));
-            Parts { routes, stream_routes: vec![player, publish], ..Parts::default() }
+            let check = stream_page("check", "check.html", Access::Stream(Right::View));
+            Parts { routes, stream_routes: vec![player, publish, check], ..Parts::default() }
         }))
     }
 }

@@ -12,6 +12,7 @@ mod server;
 mod stream;
 mod streams;
 mod viewers;
+mod webrtc;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -66,6 +67,8 @@ pub fn routes(context: &Context, roster: &Arc<Roster>) -> Vec<Route> {
         route(Method::DELETE, "/api/v1/viewers/{id}", admin, delete(viewers::dismiss)),
         route(Method::GET, "/api/v1/publishers", view, get(publishers::list)),
         of_name(Method::DELETE, "/api/v1/publishers/{*name}", Right::Admin, delete(publishers::dismiss)),
+        route(Method::GET, "/api/v1/webrtc/check", view, get(webrtc::show)),
+        route(Method::POST, "/api/v1/webrtc/check", view, post(webrtc::begin)),
         route(Method::GET, "/api/v1/streams", view, get(streams::list)),
         route(Method::POST, "/api/v1/streams", admin, post(streams::create)),
         of_stream(Method::GET, Right::View, get(streams::show)),

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{events, publishers, server, streams, viewers};
+use super::{events, publishers, server, streams, viewers, webrtc};
 use crate::http::problem::Problem;
 use crate::http::{links, login};
 
@@ -27,6 +27,8 @@ use crate::http::{links, login};
         viewers::dismiss,
         publishers::list,
         publishers::dismiss,
+        webrtc::show,
+        webrtc::begin,
         streams::list,
         streams::create,
         streams::show,
