@@ -55,6 +55,18 @@ impl TlsClient {
         self.stream.write_all(request.as_bytes()).expect("the server takes a request");
     }
 
+    /// Asks for a file and reads the answer's head and body; another may be asked for behind it.
+    pub fn get(&mut self, path: &str) -> (String, Vec<u8>) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        self.stream.write_all(request.as_bytes()).expect("the server takes a request");
+        let head = self.head();
+        let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split_once("\r\n"));
+        let length = length.and_then(|(length, _)| length.parse().ok()).expect("the answer has a length");
+        let mut body = vec![0; length];
+        self.read_exact(&mut body);
+        (head, body)
+    }
+
     /// Sends JSON, as our own pages do.
     pub fn send(&mut self, path: &str, json: &str) {
         let request = format!(

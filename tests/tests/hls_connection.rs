@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
-use firstlight_e2e::http::{Kept, head};
+use firstlight_e2e::http::{self, Kept, Response, head};
 use firstlight_e2e::{Server, eventually};
 use hls::reading::MediaPlaylist;
 
 const SOURCE: &str = "{ test = { width = 320, height = 240, fps = 25, gop = 25 } }";
+/// Parts of 20 kB and more.
+const LARGE: &str = "{ test = { width = 640, height = 480, fps = 25, gop = 25, bitrate = \"4M\" } }";
 const LIVE: &str = "/front/live.m3u8";
 const WALL: (&str, &str) = ("Authorization", "Bearer token-of-the-wall-5f2a");
+const GUEST: (&str, &str) = ("Authorization", "Bearer token-of-a-guest-91ab");
 
 fn start() -> Server {
     Server::start(&format!(
@@ -87,6 +90,91 @@ fn who_asks_and_what_for_is_judged_each_time() {
     playlist(&mut broken, "");
     broken.send(b"GET /front/live.m3u8 HTTP/1.1\r\nnonsense\r\n\r\n");
     assert_eq!(broken.head().status, 400);
+}
+
+#[test]
+fn all_who_wait_for_a_part_get_it_as_whoever_asks_alone_does() {
+    let server = Server::with_source(LARGE);
+    let mut crowd: Vec<Kept> = (0..8).map(|_| Kept::open(server.address())).collect();
+    let mut last = None;
+    for connection in &mut crowd {
+        playlist(connection, "");
+        last = Some(playlist(connection, ""));
+    }
+    let mut last = last.unwrap();
+    let alike = |one: &Response, other: &Response| {
+        let names = ["content-type", "content-length", "cache-control", "vary", "x-content-type-options"];
+        let more = ["referrer-policy", "cross-origin-resource-policy", "access-control-allow-origin"];
+        names.iter().chain(&more).all(|name| one.header(name) == other.header(name))
+    };
+    for _ in 0..3 {
+        let ((segment, part), hint) = (last.next(), last.preload.clone().unwrap());
+        let reload = format!("{LIVE}?_HLS_msn={segment}&_HLS_part={part}");
+        let (hint, ours) = (format!("/front/{hint}"), [WALL]);
+        for (at, connection) in crowd.iter_mut().enumerate() {
+            // Some wait for the playlist, some for what it will tell of.
+            connection.ask("GET", if at % 2 == 0 { &reload } else { &hint }, &ours);
+        }
+        let mut media = Vec::new();
+        for (at, connection) in crowd.iter_mut().enumerate() {
+            let answer = connection.answer();
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            if at % 2 == 0 {
+                last = MediaPlaylist::parse(&answer.body).unwrap();
+                assert!(last.next() > (segment, part));
+                connection.ask("GET", &hint, &ours);
+                media.push(connection.answer());
+            } else {
+                media.push(answer);
+            }
+        }
+        let alone = http::get(server.address(), &hint, &ours);
+        assert!(alone.bytes.len() > 20_000, "{}", alone.bytes.len());
+        for answer in &media {
+            assert!(answer.bytes == alone.bytes && alike(answer, &alone), "{:?}", answer.header("vary"));
+        }
+    }
+}
+
+#[test]
+fn who_may_no_longer_watch_is_refused_on_the_connection_they_have() {
+    let config = |guest: &str, stream: &str| {
+        let (wall, secret) = (&WALL.1["Bearer ".len()..], &GUEST.1["Bearer ".len()..]);
+        format!(
+            "[tokens.wall]\ntoken = \"{wall}\"\nrights = {{ admin = [\"*\"] }}\n\
+             [tokens.guest]\ntoken = \"{secret}\"\nrights = {{ view = [\"{guest}\"] }}\n[streams.{stream}]\nsource = {SOURCE}\n"
+        )
+    };
+    let server = Server::start(&config("front", "front"));
+    let ask_admin = |method: &str, path: &str| http::request(server.address(), method, path, &[WALL], b"");
+    let (mut guest, mut wall) = (Kept::open(server.address()), Kept::open(server.address()));
+    let watch = |connection: &mut Kept, who| {
+        let answers = [(); 3].map(|()| connection.get(LIVE, &[who]));
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let next = MediaPlaylist::parse(&answers[2].body).unwrap().next();
+        assert_eq!(
+            connection.get(&format!("{LIVE}?_HLS_msn={}&_HLS_part={}", next.0, next.1), &[who]).status,
+            200
+        );
+    };
+    watch(&mut guest, GUEST);
+    watch(&mut wall, WALL);
+    server.configure(&config("other", "front"));
+    assert_eq!(ask_admin("POST", "/api/v1/reload").status, 200);
+    assert_eq!(guest.get(LIVE, &[GUEST]).status, 403);
+    watch(&mut wall, WALL);
+    let viewers: serde_json::Value = serde_json::from_str(&ask_admin("GET", "/api/v1/viewers").body).unwrap();
+    let of_wall = viewers.as_array().unwrap().iter().find(|viewer| viewer["user"] == "wall").unwrap();
+    assert_eq!(ask_admin("DELETE", &format!("/api/v1/viewers/{}", of_wall["id"])).status, 204);
+    assert_eq!(wall.get(LIVE, &[WALL]).status, 403);
+    let mut other = Kept::open(server.address());
+    let program = ("User-Agent", "another");
+    for _ in 0..3 {
+        assert_eq!(other.get(LIVE, &[WALL, program]).status, 200);
+    }
+    server.configure(&config("other", "back"));
+    assert_eq!(ask_admin("POST", "/api/v1/reload").status, 200);
+    assert_eq!(other.get(LIVE, &[WALL, program]).status, 404);
 }
 
 #[test]

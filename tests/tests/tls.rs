@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use firstlight_e2e::tls::TlsClient;
 use firstlight_e2e::{Server, tool, within};
+use hls::reading::MediaPlaylist;
 
 const SMALL: &str = "{ test = { width = 320, height = 240, fps = 25 } }";
 /// Pictures of 100 kB and more, so that a viewer who does not read is behind at once.
@@ -69,6 +70,25 @@ fn ffmpeg_that_trusts_the_certificate_plays_by_https() {
         ],
         &[],
     );
+}
+
+#[test]
+fn a_player_of_hls_waits_and_is_answered_by_https_too() {
+    let server = start(&format!("[streams.front]\nsource = {LARGE}\n"));
+    let mut player = TlsClient::connect(secure(&server));
+    let read = |(head, body): (String, Vec<u8>)| {
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        MediaPlaylist::parse(&String::from_utf8(body).expect("it is text")).expect("it is a playlist")
+    };
+    read(player.get("/front/live.m3u8"));
+    let mut last = read(player.get("/front/live.m3u8"));
+    for _ in 0..4 {
+        let ((segment, part), hint) = (last.next(), last.preload.clone().expect("there is a hint"));
+        last = read(player.get(&format!("/front/live.m3u8?_HLS_msn={segment}&_HLS_part={part}")));
+        assert!(last.next() > (segment, part));
+        let (head, media) = player.get(&format!("/front/{hint}"));
+        assert!(head.starts_with("HTTP/1.1 200 ") && &media[4..8] == b"moof", "{head}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use axum::http::{header, response};
+use axum::http::{HeaderMap, StatusCode, header};
 
 /// How the end of the body is told (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub(super) enum Framing {
 }
 
 /// Writes it behind what is there.
-pub(super) fn write(into: &mut Vec<u8>, head: &response::Parts, framing: Framing) {
+pub(super) fn write(into: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, framing: Framing) {
     // Writing into memory cannot fail.
-    let _ = write!(into, "HTTP/1.1 {}\r\n", head.status);
+    let _ = write!(into, "HTTP/1.1 {status}\r\n");
     // A length that somebody set on the way may be that of another body.
     let own = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::DATE];
-    for (name, value) in head.headers.iter().filter(|(name, _)| !own.contains(name)) {
+    for (name, value) in headers.iter().filter(|(name, _)| !own.contains(name)) {
         into.extend_from_slice(name.as_str().as_bytes());
         into.extend_from_slice(b": ");
         into.extend_from_slice(value.as_bytes());

@@ -40,16 +40,15 @@ impl Asking {
         {
             info!(%origin, held, "a page was refused; to allow it: [http] allow_origins = [\"{origin}\"]");
         }
-        add(origin, response);
+        let status = response.status();
+        add(origin, status, response.headers_mut());
     }
 }
 
-fn add(origin: Option<HeaderValue>, response: &mut Response<Body>) {
-    let refused = matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-    );
-    let headers = response.headers_mut();
+/// Adds them to the headers of an answer with this status; `origin` is that of a page that may connect.
+pub(super) fn add(origin: Option<HeaderValue>, status: StatusCode, headers: &mut HeaderMap) {
+    let refused =
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
     let mut unless_said = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };

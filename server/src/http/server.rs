@@ -93,9 +93,9 @@ impl Asker {
         self.answers.answer(request).await
     }
 
-    /// Counts an answer that is sent.
-    pub(super) fn count(&self, answer: &Response) {
-        self.metrics.answered(answer.status().as_u16());
+    /// Counts an answer that is sent, with this status.
+    pub(super) fn count(&self, status: u16) {
+        self.metrics.answered(status);
     }
 }
 
@@ -144,7 +144,7 @@ async fn by_hyper(
         let (asker, give) = (asker.clone(), give.clone());
         async move {
             let mut response = asker.answer(request).await;
-            asker.count(&response);
+            asker.count(response.status().as_u16());
             let taken = match response.extensions_mut().remove::<Takeover>() {
                 Some(takeover) => Taken::Over(response.into_parts().0, takeover),
                 None if may_follow && response.extensions().get::<Repeated>().is_some() => {
@@ -181,7 +181,7 @@ async fn by_hyper(
 /// Writes the head of an answer and hands the connection over, its body being whatever is sent from then on.
 async fn hand_over(mut io: Transport, permit: Arc<Permit>, head: &response::Parts, takeover: Takeover) {
     let mut text = Vec::with_capacity(512);
-    head::write(&mut text, head, Framing::Close);
+    head::write(&mut text, head.status, &head.headers, Framing::Close);
     let sent = tokio::time::timeout(HEAD_TIMEOUT, io.write_all(&text)).await;
     if matches!(sent, Ok(Ok(()))) {
         takeover.take(Connection { io, read: Bytes::new(), permit: Some(permit) });

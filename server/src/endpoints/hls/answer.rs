@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 
+use super::query;
 use super::shown::Text;
 use crate::auth::Identity;
 use crate::net::origin::OriginPolicy;
@@ -24,56 +23,76 @@ pub(super) enum Freshness {
     For(Duration),
 }
 
+/// What an answer depends on besides what it is an answer to: those who are alike in this get the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reader {
+    takes_gzip: bool,
+    /// They had to say who they are.
+    is_private: bool,
+    /// The origin of a page that may read it.
+    origin: Option<HeaderValue>,
+    /// What stands behind the addresses in playlists.
+    pub(super) suffix: String,
+}
+
+impl Reader {
+    /// Whoever made this request.
+    pub(super) fn of(request: &Parts, origins: &OriginPolicy) -> Self {
+        let named = |identity: &Identity| identity.name().is_some();
+        Self {
+            takes_gzip: takes_gzip(&request.headers),
+            is_private: request.extensions.get::<Identity>().is_none_or(named),
+            origin: origins.cors(&request.headers).cloned(),
+            suffix: query::suffix(request.uri.query().unwrap_or_default()),
+        }
+    }
+
+    fn answer(&self, bytes: Bytes, kind: &'static str, freshness: Freshness) -> Response<Bytes> {
+        let mut response = Response::new(bytes);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(header::CACHE_CONTROL, caching(freshness, self.is_private));
+        self.share(headers);
+        response
+    }
+
+    /// Lets a page of another origin read it, if it may.
+    fn share(&self, headers: &mut HeaderMap) {
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = &self.origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+    }
+}
+
 /// A playlist.
-pub(super) fn playlist(
-    text: &Text,
-    freshness: Freshness,
-    request: &Parts,
-    origins: &OriginPolicy,
-) -> Response {
-    let compressed = takes_gzip(&request.headers);
-    let bytes = if compressed { text.compressed() } else { text.plain() };
-    let mut response = with_body(bytes.clone(), PLAYLIST, freshness, request, origins);
+pub(super) fn playlist(text: &Text, freshness: Freshness, reader: &Reader) -> Response<Bytes> {
+    let bytes = if reader.takes_gzip { text.compressed() } else { text.plain() };
+    let mut response = reader.answer(bytes.clone(), PLAYLIST, freshness);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("origin, accept-encoding"));
-    if compressed {
+    if reader.takes_gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
 
 /// A file of media.
-pub(super) fn media(bytes: Bytes, request: &Parts, origins: &OriginPolicy) -> Response {
-    with_body(bytes, "video/mp4", Freshness::Immutable, request, origins)
+pub(super) fn media(bytes: Bytes, reader: &Reader) -> Response<Bytes> {
+    reader.answer(bytes, "video/mp4", Freshness::Immutable)
 }
 
 /// A refusal in words, to be read by pages that may.
-pub(super) fn refusal(
-    status: StatusCode,
-    words: String,
-    request: &Parts,
-    origins: &OriginPolicy,
-) -> Response {
-    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], words + "\n").into_response();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    }
-    origins.share(&request.headers, response.headers_mut());
-    response
-}
-
-fn with_body(
-    bytes: Bytes,
-    kind: &'static str,
-    freshness: Freshness,
-    request: &Parts,
-    origins: &OriginPolicy,
-) -> Response {
-    let mut response = Response::new(Body::from(bytes));
+pub(super) fn refusal(status: StatusCode, words: String, reader: &Reader) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(words + "\n"));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, caching(freshness, is_private(request)));
-    origins.share(&request.headers, headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    reader.share(headers);
     response
 }
 
@@ -87,11 +106,6 @@ fn caching(freshness: Freshness, private: bool) -> HeaderValue {
             HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-store"))
         }
     }
-}
-
-/// Whether the answer is for one who had to say who they are.
-fn is_private(request: &Parts) -> bool {
-    request.extensions.get::<Identity>().is_none_or(|identity| identity.name().is_some())
 }
 
 /// Whether `gzip` is among the codings that are taken, and not refused (RFC 9110 §12.5.3).

@@ -4,22 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hls::playlist::{Kind, Variant, multivariant};
 use hls::{FileName, Found, Reload, Snapshot, Verdict};
 use hub::Stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{self, Freshness};
-use super::presentation::Presentation;
-use super::query::suffix;
+use super::answer::{self, Freshness, Reader};
+use super::pass::Pass;
+use super::presentation::{Presentation, patience, why_nothing};
 use super::shown::{Shown, Text};
 use crate::endpoint::Context;
 use crate::net::repeated::Repeated;
-use crate::supervise::cameras::{Camera, State};
+use crate::supervise::cameras::Camera;
 use crate::telemetry::unix_micros;
 
 /// What a request is for.
@@ -65,26 +66,28 @@ impl Files {
             Err(refusal) => return refusal,
         };
         let showing = presentation.watch(camera, &self.context);
-        let origins = &self.context.origins;
+        let reader = Arc::new(Reader::of(request, &self.context.origins));
         let query = request.uri.query().unwrap_or_default();
         let answer = match asked {
             Asked::Multivariant => self
-                .multivariant(camera, showing, query)
+                .multivariant(camera, showing, &reader.suffix)
                 .await
-                .map(|(text, freshness)| answer::playlist(&text, freshness, request, origins)),
+                .map(|(text, freshness)| answer::playlist(&text, freshness, &reader)),
             Asked::LowLatency | Asked::Classic => self
-                .playlist(camera, showing, asked, query)
+                .playlist(camera, showing, asked, query, &reader.suffix)
                 .await
-                .map(|(text, freshness)| answer::playlist(&text, freshness, request, origins)),
+                .map(|(text, freshness)| answer::playlist(&text, freshness, &reader)),
             Asked::File => self.file(camera, showing, request.uri.path()).await.map(|bytes| {
                 visit.served();
-                answer::media(bytes, request, origins)
+                answer::media(bytes, &reader)
             }),
         };
-        let mut response = answer.unwrap_or_else(|(status, words)| {
-            answer::refusal(status, words, request, origins).into_response()
-        });
-        response.extensions_mut().insert(Repeated);
+        let answer = answer.unwrap_or_else(|(status, words)| answer::refusal(status, words, &reader));
+        let mut response = answer.map(Body::from);
+        let like = (response.status() == StatusCode::OK)
+            .then(|| Pass::give(&self.context, camera, &presentation, asked, request, reader, &visit))
+            .flatten();
+        response.extensions_mut().insert(Repeated { like });
         response
     }
 
@@ -92,13 +95,12 @@ impl Files {
         &self,
         camera: &Camera,
         mut showing: Showing,
-        query: &str,
+        suffix: &str,
     ) -> Result<(Text, Freshness), Refused> {
         let shown = self.ready(camera, &mut showing, |_| true).await?;
-        let snapshot = &shown.snapshot;
-        let uri = format!("live.m3u8{}", suffix(query));
-        let text = multivariant(&variant(snapshot, camera), &uri);
-        Ok((Text::new(text), freshness(snapshot, false)))
+        let uri = format!("live.m3u8{suffix}");
+        let text = multivariant(&variant(&shown.snapshot, camera), &uri);
+        Ok((Text::new(text), shown.freshness(false)))
     }
 
     async fn playlist(
@@ -107,6 +109,7 @@ impl Files {
         mut showing: Showing,
         asked: Asked,
         query: &str,
+        suffix: &str,
     ) -> Result<(Text, Freshness), Refused> {
         let reload = Reload::parse(query).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
         // The first playlist is waited for as long as it takes, the next ones as long as the document allows.
@@ -122,7 +125,7 @@ impl Files {
             Asked::Classic => Kind::Classic,
             _ => Kind::LowLatency(reload.skip),
         };
-        Ok((shown.playlist(kind, &suffix(query)), freshness(&shown.snapshot, reload.until.is_some())))
+        Ok((shown.playlist(kind, suffix), shown.freshness(reload.until.is_some())))
     }
 
     async fn file(&self, camera: &Camera, mut showing: Showing, path: &str) -> Result<bytes::Bytes, Refused> {
@@ -149,16 +152,11 @@ impl Files {
         showing: &mut Showing,
         good: impl Fn(&Snapshot) -> bool,
     ) -> Result<Arc<Shown>, Refused> {
-        let deadline = Instant::now() + self.patience(showing);
+        let deadline = Instant::now() + patience(showing.borrow().as_deref());
         let is_good = |shown: &Option<Arc<Shown>>| shown.as_ref().is_some_and(|shown| good(&shown.snapshot));
         let waited = timeout_at(deadline, showing.wait_for(is_good)).await;
         let shown = waited.ok().and_then(Result::ok).and_then(|shown| shown.clone());
         shown.ok_or_else(|| (StatusCode::SERVICE_UNAVAILABLE, why_nothing(camera)))
-    }
-
-    /// How long a request may be held: three target durations (§6.2.5.2), or until a stream that begins has something to show.
-    fn patience(&self, showing: &Showing) -> Duration {
-        showing.borrow().as_ref().map_or(COLD, |shown| (shown.snapshot.plan.target * 3).min(COLD))
     }
 
     fn of(&self, stream: &Arc<Stream>) -> Arc<Presentation> {
@@ -182,11 +180,6 @@ fn has_segment(snapshot: &Snapshot) -> bool {
     snapshot.segments.iter().any(|segment| segment.complete)
 }
 
-fn freshness(snapshot: &Snapshot, waited_for: bool) -> Freshness {
-    let target = snapshot.plan.target;
-    Freshness::For(if waited_for { target * 6 } else { target / 2 })
-}
-
 /// What there is to say of the stream; the picture's size is that of its track.
 fn variant(snapshot: &Snapshot, camera: &Camera) -> Variant {
     let mime = snapshot.newest_init().map(|init| init.mime.as_str()).unwrap_or_default();
@@ -201,15 +194,3 @@ fn variant(snapshot: &Snapshot, camera: &Camera) -> Variant {
         bit_rates: snapshot.bit_rates(),
     }
 }
-
-fn why_nothing(camera: &Camera) -> String {
-    match camera.state() {
-        State::Reconnecting(reason) => format!("the camera fails: {reason}"),
-        State::Off => "the camera is switched off".to_owned(),
-        State::Waiting => "nobody publishes to this stream".to_owned(),
-        State::Idle | State::Starting | State::Live => "there is nothing to show yet".to_owned(),
-    }
-}
-
-/// So long a request waits for a stream to begin.
-const COLD: Duration = Duration::from_secs(10);

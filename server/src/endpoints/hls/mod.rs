@@ -12,6 +12,7 @@
 
 mod answer;
 mod files;
+mod pass;
 mod presentation;
 mod query;
 mod shown;

@@ -1,16 +1,40 @@
-//! What is shown of a stream until the next part comes, with the playlists made of it: each once, when it is first asked for, and its
-//! compressed form with it.
+//! What is shown of a stream until the next part comes, with what is answered of it: each playlist and each answer once, when it is first
+//! asked for.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use axum::http::Response;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hls::playlist::{Kind, media};
-use hls::{Skip, Snapshot};
+use hls::{FileName, Found, Reload, Skip, Snapshot, Verdict};
 
-/// A window at one moment, and its playlists.
+use super::answer::{self, Freshness, Reader};
+use crate::net::ready::Ready;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The low-latency playlist.
+    Playlist(Reload),
+    /// A file of media.
+    File(FileName),
+}
+
+/// What there is of it.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// The answer.
+    Ready(Arc<Ready>),
+    /// It comes.
+    Wait,
+    /// Nothing, or something that must not be asked.
+    Nothing,
+}
+
+/// A window at one moment, and what is answered of it.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) snapshot: Snapshot,
@@ -19,7 +43,11 @@ pub(super) struct Shown {
     classic: OnceLock<Text>,
     /// For those whose credentials stand in the addresses.
     named: Mutex<Vec<(Kind, String, Text)>>,
+    ready: Mutex<Vec<Answer>>,
 }
+
+/// What was asked for, by readers of which kind, and what they get.
+type Answer = (Ask, Arc<Reader>, Arc<Ready>);
 
 /// A playlist's text, plain and compressed. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,7 +69,45 @@ impl Shown {
             delta: OnceLock::new(),
             classic: OnceLock::new(),
             named: Mutex::default(),
+            ready: Mutex::default(),
         }
+    }
+
+    /// The answer for this reader, the same one for all who are alike.
+    pub(super) fn look(&self, ask: Ask, reader: &Arc<Reader>) -> Look {
+        let mut all = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = |known: &Arc<Reader>| Arc::ptr_eq(known, reader) || known == reader;
+        if let Some((_, _, ready)) = all.iter().find(|(known, of, _)| *known == ask && alike(of)) {
+            return Look::Ready(Arc::clone(ready));
+        }
+        let response = match ask {
+            Ask::Playlist(reload) => match self.snapshot.judge(&reload) {
+                Verdict::Ready => self.playlist_answer(reload, reader),
+                Verdict::Wait => return Look::Wait,
+                Verdict::TooFar => return Look::Nothing,
+            },
+            Ask::File(name) => match self.snapshot.find(name) {
+                Found::Bytes(bytes) => answer::media(bytes, reader),
+                Found::Wait => return Look::Wait,
+                Found::Nothing => return Look::Nothing,
+            },
+        };
+        let ready = Arc::new(Ready::new(response));
+        if all.len() < MOST_READY {
+            all.push((ask, Arc::clone(reader), Arc::clone(&ready)));
+        }
+        Look::Ready(ready)
+    }
+
+    fn playlist_answer(&self, reload: Reload, reader: &Reader) -> Response<Bytes> {
+        let text = self.playlist(Kind::LowLatency(reload.skip), &reader.suffix);
+        answer::playlist(&text, self.freshness(reload.until.is_some()), reader)
+    }
+
+    /// How long a playlist stays right.
+    pub(super) fn freshness(&self, waited_for: bool) -> Freshness {
+        let target = self.snapshot.plan.target;
+        Freshness::For(if waited_for { target * 6 } else { target / 2 })
     }
 
     /// The playlist of this kind, with `suffix` behind its addresses.
@@ -91,3 +157,5 @@ impl Text {
 const BASE: &str = "hls/";
 /// Playlists kept for different credentials; beyond that each is made when it is asked for.
 const MOST_NAMED: usize = 16;
+/// Answers kept, most of them small; beyond that each is made when it is asked for.
+const MOST_READY: usize = 32;

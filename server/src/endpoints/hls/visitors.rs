@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::http::request::Parts;
@@ -22,7 +22,7 @@ use crate::supervise::cameras::Camera;
 /// The viewers of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Visitors {
-    known: Mutex<HashMap<Key, Visitor>>,
+    known: Mutex<HashMap<Key, Arc<Visitor>>>,
 }
 
 /// By which requests are taken for one viewer's.
@@ -34,9 +34,15 @@ struct Key {
     program: u64,
 }
 
+/// A viewer.
 #[derive(Debug)]
-struct Visitor {
+pub(super) struct Visitor {
     admission: Admission,
+    here: Mutex<Here>,
+}
+
+#[derive(Debug)]
+struct Here {
     seen: Instant,
     /// Requests that are answered now; one may be held for long.
     asking: usize,
@@ -45,9 +51,8 @@ struct Visitor {
 
 /// One request of a viewer's, while it is answered.
 #[derive(Debug)]
-pub(super) struct Visit<'a> {
-    visitors: &'a Visitors,
-    key: Key,
+pub(super) struct Visit {
+    visitor: Arc<Visitor>,
 }
 
 impl Visitors {
@@ -61,54 +66,75 @@ impl Visitors {
         audience: &Audience,
         camera: &Camera,
         request: &Parts,
-    ) -> Result<Visit<'_>, Response> {
-        let (key, seen) = (Key::of(request), Instant::now());
+    ) -> Result<Visit, Response> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.entry(key.clone()) {
-            Entry::Occupied(mut visitor) => {
-                let visitor = visitor.get_mut();
-                visitor.seen = seen;
-                if visitor.admission.door().is_cancelled() {
-                    return Err((StatusCode::FORBIDDEN, "the operator has ended this\n").into_response());
-                }
-                visitor.asking += 1;
-            }
+        let visitor = match known.entry(Key::of(request)) {
+            Entry::Occupied(visitor) => Arc::clone(visitor.get()),
             Entry::Vacant(place) => {
                 let admission = audience
                     .admit(camera, "hls", &request.extensions)
                     .map_err(IntoResponse::into_response)?;
-                place.insert(Visitor { admission, seen, asking: 1, served: false });
+                let here = Mutex::new(Here { seen: Instant::now(), asking: 0, served: false });
+                Arc::clone(place.insert(Arc::new(Visitor { admission, here })))
             }
-        }
-        Ok(Visit { visitors: self, key })
+        };
+        // Counted before it could be let go.
+        let visit = Visit::new(visitor);
+        drop(known);
+        visit.ok_or_else(|| (StatusCode::FORBIDDEN, "the operator has ended this\n").into_response())
     }
 
     /// Lets those go who have asked for nothing for so long.
     pub(super) fn expire(&self, after: Duration) {
         let now = Instant::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, visitor| visitor.asking > 0 || now.saturating_duration_since(visitor.seen) <= after);
+        known.retain(|_, visitor| {
+            let here = visitor.here();
+            here.asking > 0 || now.saturating_duration_since(here.seen) <= after
+        });
     }
 }
 
-impl Visit<'_> {
+impl Visitor {
+    fn here(&self) -> MutexGuard<'_, Here> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visit {
+    /// Another request of a viewer's, unless they are here no more or were shown the door.
+    pub(super) fn again(visitor: &Weak<Visitor>) -> Option<Self> {
+        Self::new(visitor.upgrade()?)
+    }
+
+    /// Whose it is.
+    pub(super) fn visitor(&self) -> Weak<Visitor> {
+        Arc::downgrade(&self.visitor)
+    }
+
     /// Media goes out in answer.
     pub(super) fn served(&self) {
-        let mut known = self.visitors.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(visitor) = known.get_mut(&self.key).filter(|visitor| !visitor.served) {
-            visitor.served = true;
-            visitor.admission.served();
+        let mut here = self.visitor.here();
+        if !here.served {
+            here.served = true;
+            self.visitor.admission.served();
         }
+    }
+
+    fn new(visitor: Arc<Visitor>) -> Option<Self> {
+        if visitor.admission.door().is_cancelled() {
+            return None;
+        }
+        visitor.here().asking += 1;
+        Some(Self { visitor })
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Visit {
     fn drop(&mut self) {
-        let mut known = self.visitors.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(visitor) = known.get_mut(&self.key) {
-            visitor.asking -= 1;
-            visitor.seen = Instant::now();
-        }
+        let mut here = self.visitor.here();
+        here.asking -= 1;
+        here.seen = Instant::now();
     }
 }
 
