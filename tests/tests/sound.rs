@@ -56,8 +56,10 @@ fn players_hear_a_codec_they_know_and_it_is_made_once_while_they_listen() {
         server.await_state(name, "live", Duration::from_secs(20));
     }
     assert_eq!(server.threads("sound"), 0);
-    let playlist = format!("http://{}/phone/index.m3u8", server.address());
-    let urls = [format!("rtmp://{rtmp}/phone"), format!("rtmp://{rtmp}/browser"), playlist];
+    let mut urls = vec![format!("rtmp://{rtmp}/phone"), format!("rtmp://{rtmp}/browser")];
+    for file in ["index.m3u8", "stream.mp4", "stream.ts", "stream.flv"] {
+        urls.push(format!("http://{}/phone/{file}", server.address()));
+    }
     let players: Vec<_> =
         urls.iter().cloned().map(|url| std::thread::spawn(move || (heard(&url), url))).collect();
     eventually("it is made for each of the two", || (server.threads("sound") == 2).then_some(()));

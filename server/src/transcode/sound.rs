@@ -7,9 +7,11 @@
 //! Not here: codecs and times (`encode::SoundConverter`), pictures (`Transcode`).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use container::Format;
 use encode::SoundConverter;
 use futures_core::future::BoxFuture;
 use hub::{Hold, LagPolicy, Next, Publisher, Stream, StreamName, Subscription};
@@ -48,6 +50,32 @@ impl Sound {
     fn takes(self, track: &Track) -> bool {
         track.kind() == MediaKind::Video || self.codecs.contains(&track.parameters.codec())
     }
+
+    /// The sound that a format of viewers has a place for; `None` if it has none for any.
+    pub const fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::Fmp4 | Format::Mpegts | Format::Flv | Format::Webcodecs => Some(Self::AAC_OR_OPUS),
+            Format::Av => Some(Self::AAC),
+            Format::Annexb | Format::Robopipe { .. } => None,
+        }
+    }
+}
+
+/// Which stream somebody is to be shown.
+pub enum Fit {
+    /// This one.
+    Known(Arc<Stream>),
+    /// One that is known once the camera's has begun.
+    Later(BoxFuture<'static, Arc<Stream>>),
+}
+
+impl fmt::Debug for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(stream) => f.debug_tuple("Known").field(stream.name()).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
 }
 
 /// A stream whose sound has a place.
@@ -80,9 +108,27 @@ pub async fn with_sound(
     Some(Sounding { stream: fitting(context, camera, sound), _watched: watched })
 }
 
+/// The same for somebody who watches the camera's stream already, and is not to wait for sound that may not come: it is taken to have the
+/// tracks with which it begins.
+pub fn fit(context: &Context, camera: &Arc<Camera>, sound: Sound) -> Fit {
+    let snapshot = camera.stream().snapshot();
+    if snapshot.live && !snapshot.tracks.is_empty() {
+        return Fit::Known(fitting(context, camera, sound));
+    }
+    let (context, camera) = (context.clone(), Arc::clone(camera));
+    Fit::Later(Box::pin(async move {
+        // Whoever waits for this watches the camera already, and counts once.
+        let mut units = camera.stream().subscribe(LagPolicy::default()).observe();
+        while matches!(units.next().await, Next::Skipped { .. }) {}
+        fitting(&context, &camera, sound)
+    }))
+}
+
 fn fitting(context: &Context, camera: &Arc<Camera>, sound: Sound) -> Arc<Stream> {
     let origin = camera.stream();
-    if origin.snapshot().tracks.iter().all(|track| sound.takes(track)) {
+    // MPEG audio is no sound that anything is made of.
+    let stays = |track: &Track| sound.takes(track) || track.parameters.codec() == Codec::MpegAudio;
+    if origin.snapshot().tracks.iter().all(|track| stays(track)) {
         return Arc::clone(origin);
     }
     let to = sound.codecs[0];

@@ -30,10 +30,15 @@ use self::flv::FlvDialogue;
 pub use self::framing::Framing;
 use self::group::Groups;
 pub use self::session::Manners;
+use self::session::{Other, Place};
 pub use self::web_socket::WebSocketDialogue;
+use crate::endpoint::Context;
+use crate::metrics::Timings;
 use crate::net::connection::Connection;
 use crate::supervise::audience::Admission;
+use crate::supervise::cameras::Camera;
 use crate::supervise::tasks::Tasks;
+use crate::transcode::{Fit, Sound, fit};
 
 /// Serves viewers of any stream in any format.
 #[derive(Debug)]
@@ -91,26 +96,61 @@ impl Viewers {
         dialogue: impl Dialogue + 'static,
         admission: Admission,
     ) -> BoxFuture<'static, ()> {
-        let Form { key, name, carries_reordering, muxer } = form.into();
-        let subscription = stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, muxer);
-        let unordered = (!carries_reordering).then_some(name);
-        let timings = admission.timings();
-        let group = self.groups.find(key, unordered, &manners, &subscription, timings, &self.tasks);
-        let dialogue: Box<dyn Dialogue> = match name {
-            FLV => Box::new(FlvDialogue::new(dialogue, manners.framing)),
+        let place = self.place(stream, form.into(), policy, &manners, admission.timings());
+        let (dialogue, stop) = (Box::new(dialogue), self.stop.clone());
+        Box::pin(session::run(connection, place, None, manners, dialogue, admission, stop))
+    }
+
+    /// The same for a camera in one of our formats: where that has no place for the sound there is, the viewer is shown a rendition with
+    /// sound that has one. Which it is may turn out only when the camera has begun; what viewers say is heard until then as well.
+    #[allow(clippy::too_many_arguments)] // the same
+    pub fn show(
+        self: &Arc<Self>,
+        connection: Connection,
+        context: &Context,
+        camera: &Arc<Camera>,
+        (format, options): (Format, FormatOptions),
+        policy: LagPolicy,
+        manners: Manners,
+        dialogue: impl Dialogue + 'static,
+        admission: Admission,
+    ) -> BoxFuture<'static, ()> {
+        let sound = Sound::of(format).filter(|_| options.audio);
+        let origin = || Arc::clone(camera.stream());
+        let (stream, later) = match sound.map(|sound| fit(context, camera, sound)) {
+            None => (origin(), None),
+            Some(Fit::Known(stream)) => (stream, None),
+            Some(Fit::Later(known)) => (origin(), Some(known)),
+        };
+        let form = || Form::from((format, options));
+        let place = self.place(&stream, form(), policy, &manners, admission.timings());
+        let other = later.map(|known| -> Other {
+            let (viewers, form, timings) = (Arc::clone(self), form(), Arc::clone(admission.timings()));
+            Box::pin(async move {
+                let fitting = known.await;
+                let is_other = !Arc::ptr_eq(&fitting, &stream);
+                is_other.then(|| viewers.place(&fitting, form, policy, &manners, &timings))
+            })
+        });
+        let dialogue: Box<dyn Dialogue> = match format {
+            Format::Flv => Box::new(FlvDialogue::new(dialogue, manners.framing)),
             _ => Box::new(dialogue),
         };
-        Box::pin(session::run(
-            connection,
-            subscription,
-            group,
-            manners,
-            dialogue,
-            admission,
-            self.stop.clone(),
-        ))
+        Box::pin(session::run(connection, place, other, manners, dialogue, admission, self.stop.clone()))
+    }
+
+    fn place(
+        &self,
+        stream: &Arc<Stream>,
+        form: Form,
+        policy: LagPolicy,
+        manners: &Manners,
+        timings: &Arc<Timings>,
+    ) -> Place {
+        let Form { key, name, carries_reordering, muxer } = form;
+        let subscription = stream.subscribe_packaged(&PackagingKey::new(key.clone()), policy, muxer);
+        let unordered = (!carries_reordering).then_some(name);
+        let group = self.groups.find(key, unordered, manners, &subscription, timings, &self.tasks);
+        Place { subscription, group }
     }
 }
-
-/// The one format whose beginning is not its init segment.
-const FLV: &str = Format::Flv.name();

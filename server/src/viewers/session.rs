@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use hub::{Next, Reason, Subscription};
 use media::{Chunk, InitSegment};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -40,7 +41,17 @@ pub struct Manners {
 /// A start further behind than this is not made where a keyframe can be had for the asking.
 const STALE: Duration = Duration::from_millis(200);
 
+/// What a viewer is shown, and with whom.
+pub(super) struct Place {
+    pub(super) subscription: Subscription<Chunk>,
+    pub(super) group: Arc<Group>,
+}
+
+/// Gives another place, or none if the first is right; nothing is sent before that is known.
+pub(super) type Other = BoxFuture<'static, Option<Place>>;
+
 enum Event {
+    Known(Option<Place>),
     Next(Next<Chunk>),
     CaughtUp(u64),
     Turn(Handback),
@@ -51,6 +62,10 @@ enum Event {
 struct Session {
     line: Arc<Line>,
     group: Arc<Group>,
+    /// Until it is known what is shown.
+    other: Option<Other>,
+    /// Keeps the camera on until something of what is shown instead has come.
+    first: Option<Box<Subscription<Chunk>>>,
     /// Ends the wait for a viewer who does not read.
     stop: CancellationToken,
     /// Whether the group writes to the viewer now.
@@ -69,8 +84,8 @@ struct Session {
 /// Sends the subscription's chunks until either side ends.
 pub(super) async fn run(
     connection: Connection,
-    mut subscription: Subscription<Chunk>,
-    group: Arc<Group>,
+    Place { mut subscription, group }: Place,
+    other: Option<Other>,
     manners: Manners,
     dialogue: Box<dyn Dialogue>,
     admission: Admission,
@@ -84,6 +99,8 @@ pub(super) async fn run(
     let mut session = Session {
         line: Arc::new(Line::new(io.into_socket())),
         group,
+        other,
+        first: None,
         stop,
         in_group: false,
         started: false,
@@ -117,15 +134,18 @@ pub(super) async fn run(
 
 impl Session {
     async fn serve(&mut self, subscription: &mut Subscription<Chunk>, admission: &Admission) -> End {
-        if self.manners.cushion.is_some()
-            && subscription.lag() > STALE
-            && subscription.stream().answers_keyframe_requests()
-        {
-            subscription.start_fresh();
-            subscription.stream().request_keyframe();
-        }
+        self.freshen(subscription);
         loop {
             let done = match poll_fn(|context| self.poll_event(subscription, context)).await {
+                Event::Known(place) => {
+                    self.other = None;
+                    if let Some(place) = place {
+                        self.group = place.group;
+                        self.first = Some(Box::new(std::mem::replace(subscription, place.subscription)));
+                        self.freshen(subscription);
+                    }
+                    Ok(())
+                }
                 Event::Next(next) => {
                     if let Some(cushion) = self.manners.cushion.filter(|_| !self.started) {
                         tokio::time::sleep(cushion.saturating_sub(subscription.lag())).await;
@@ -159,12 +179,27 @@ impl Session {
         }
     }
 
+    /// For players that turn what they begin with into delay.
+    fn freshen(&self, subscription: &mut Subscription<Chunk>) {
+        if self.manners.cushion.is_some()
+            && subscription.lag() > STALE
+            && subscription.stream().answers_keyframe_requests()
+        {
+            subscription.start_fresh();
+            subscription.stream().request_keyframe();
+        }
+    }
+
     fn poll_event(
         &mut self,
         subscription: &mut Subscription<Chunk>,
         context: &mut Context<'_>,
     ) -> Poll<Event> {
-        if self.in_group {
+        if let Some(other) = &mut self.other {
+            if let Poll::Ready(place) = other.as_mut().poll(context) {
+                return Poll::Ready(Event::Known(place));
+            }
+        } else if self.in_group {
             if let Poll::Ready(handback) = self.line.poll_turn(context) {
                 return Poll::Ready(Event::Turn(handback));
             }
@@ -241,6 +276,7 @@ impl Session {
             }
         }
         self.started = true;
+        self.first = None;
         self.send(false, &chunk.bytes).await
     }
 

@@ -95,7 +95,7 @@ struct Files {
 }
 
 impl Files {
-    fn open(&self, camera: &Camera, format: Format, mime: &'static str, request: &Request) -> Response {
+    fn open(&self, camera: &Arc<Camera>, format: Format, mime: &'static str, request: &Request) -> Response {
         let options = match query::options(request.uri().query().unwrap_or_default()) {
             Ok(options) => options,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
@@ -122,13 +122,13 @@ impl Files {
             send_timeout: self.settings.send_timeout.0,
         };
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
-        let (stream, viewers) = (Arc::clone(camera.stream()), Arc::clone(&self.viewers));
-        let tasks = self.context.tasks.clone();
+        let (viewers, context, camera) =
+            (Arc::clone(&self.viewers), self.context.clone(), Arc::clone(camera));
         let takeover = Takeover::new(move |connection| {
+            let form = (format, options);
             let session =
-                viewers.serve(connection, &stream, (format, options), policy, manners, Silent, admission);
-            drop(stream);
-            tasks.spawn("http-viewer", session);
+                viewers.show(connection, &context, &camera, form, policy, manners, Silent, admission);
+            context.tasks.spawn("http-viewer", session);
         });
         let mut response = head();
         response.extensions_mut().insert(takeover);

@@ -93,7 +93,7 @@ fn handler(outputs: Arc<Outputs>) -> StreamHandler {
 }
 
 impl Outputs {
-    fn open(&self, camera: &Camera, request: Request) -> Response {
+    fn open(&self, camera: &Arc<Camera>, request: Request) -> Response {
         let query = match Query::parse(request.uri().query().unwrap_or_default()) {
             Ok(query) => query,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
@@ -107,7 +107,6 @@ impl Outputs {
             Ok(accepted) => accepted,
             Err(refusal) => return refusal,
         };
-        let stream = Arc::clone(camera.stream());
         let policy = LagPolicy { max_lag: self.settings.max_lag.0 };
         let control = query.format == Format::Webcodecs;
         let manners = Manners {
@@ -116,20 +115,15 @@ impl Outputs {
             cushion: matches!(query.format, Format::Annexb | Format::Av).then_some(CUSHION),
             send_timeout: self.settings.send_timeout.0,
         };
-        let viewers = Arc::clone(&self.viewers);
+        let (viewers, context, camera) =
+            (Arc::clone(&self.viewers), self.context.clone(), Arc::clone(camera));
         self.context.tasks.spawn("ws-viewer", async move {
             let Some(connection) = upgrade.connection().await else { return };
             let form = (query.format, query.options);
-            let session = viewers.serve(
-                connection,
-                &stream,
-                form,
-                policy,
-                manners,
-                WebSocketDialogue::new(control),
-                admission,
-            );
-            drop((stream, viewers));
+            let dialogue = WebSocketDialogue::new(control);
+            let session =
+                viewers.show(connection, &context, &camera, form, policy, manners, dialogue, admission);
+            drop((camera, context, viewers));
             session.await;
         });
         response
