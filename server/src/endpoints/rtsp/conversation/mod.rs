@@ -135,6 +135,9 @@ impl Conversation {
     async fn talk(&mut self, io: &mut Transport) -> End {
         let mut buffer = vec![0; READ];
         loop {
+            if self.recording.is_some() {
+                buffer.resize(READ_OF_MEDIA, 0);
+            }
             match self.take_items(io).await {
                 Ok(Turn::GoOn) => {}
                 Ok(Turn::Close) | Err(()) => return End::Closed,
@@ -356,8 +359,10 @@ async fn write(io: &mut Transport, response: &Response) -> Result<(), ()> {
     }
 }
 
-/// As much as one read takes.
-const READ: usize = 16 * 1_024;
+/// As much as one read takes of somebody who asks: what a crowd that comes at once needs for a moment, the process keeps.
+const READ: usize = 1_024;
+/// And of somebody who publishes.
+const READ_OF_MEDIA: usize = 16 * 1_024;
 /// A request must come within this time after the one before, until something is played or published.
 const LONGEST_PREPARATION: Duration = Duration::from_secs(15);
 /// An answer must be taken within this time.
