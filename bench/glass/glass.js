@@ -115,6 +115,7 @@ const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
+  "--allow-loopback-in-peer-connection",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",

@@ -22,9 +22,9 @@ export async function join({ whep, joins }) {
     const session = new URL(answer.headers.get("Location"), whep);
     await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
     const leave = async () => {
+      await fetch(session, { method: "DELETE" });
       peer.close();
       video.remove();
-      await fetch(session, { method: "DELETE" });
     };
     return { ms: (await shown) - asked, leave };
   };

@@ -14,10 +14,18 @@ use crate::outcome::{Outcome, median, short};
 /// Measures all of it, with at most so many viewers at once.
 pub(crate) fn run(lab: &Lab, viewers: usize) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome::default();
-    compare(lab, viewers, &mut outcome)?;
+    compare(lab, &mut outcome)?;
+    hold(lab, viewers, &mut outcome)?;
     delay_and_memory(lab, &mut outcome)?;
     join(lab, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Whom a window is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Server,
+    Floor,
 }
 
 /// One window of the server or the floor.
@@ -39,58 +47,69 @@ impl Turn {
     }
 }
 
-/// In turns with the floor; fewer viewers if so many are not held.
-fn compare(lab: &Lab, viewers: usize, outcome: &mut Outcome) -> Result<(), BenchError> {
+/// In turns with the floor, whose packets are read one by one as browsers do, so that the kernel cuts apart what either sends.
+fn compare(lab: &Lab, outcome: &mut Outcome) -> Result<(), BenchError> {
     let (mut server, mut floor) = (Vec::new(), Vec::new());
-    let mut held = viewers;
-    loop {
-        match turn(lab, true, held, outcome) {
-            Ok(turn) if turn.is_clean(held, lab.span().as_secs_f64()) || held <= FEWEST => {
-                server.push(turn);
-                break;
-            }
-            Err(error) if held <= FEWEST => return Err(error),
-            Ok(turn) => eprintln!("{held} viewers: {} packets missing, {} lost", turn.missing, turn.closed),
-            Err(error) => eprintln!("{held} viewers: {error}"),
-        }
-        held = (held * 3 / 4).max(FEWEST);
-    }
-    for repeat in 0..lab.repeats() {
-        if repeat > 0 {
-            server.push(turn(lab, true, held, outcome)?);
-        }
-        floor.push(turn(lab, false, held, outcome)?);
+    for _ in 0..lab.repeats() {
+        server.push(turn(lab, Who::Server, "whep", COMPARED, outcome)?);
+        floor.push(turn(lab, Who::Floor, "srtp", COMPARED, outcome)?);
     }
     let of = |turns: &[Turn], get: fn(&Turn) -> f64| median(turns.iter().map(get).collect());
     let (ours, least) = (of(&server, |t| t.cpu_ms), of(&floor, |t| t.cpu_ms));
-    outcome.at_most(format!("WebRTC, {held} viewers: CPU ÷ AES-GCM and GSO alone"), 1.5, ours / least, " ×");
+    let what = format!("WebRTC, {COMPARED} viewers: CPU ÷ AES-GCM and GSO alone");
+    outcome.at_most(what, 1.5, ours / least, " ×");
     for (name, turns, cpu) in [("server", &server, ours), ("floor", &floor, least)] {
         let (packets, kbit) = (of(turns, |t| t.packets), of(turns, |t| t.kbit));
         let text = format!("{} ms, {} packets/s, {} kbit/s", short(cpu), short(packets), short(kbit));
         outcome.note(format!("  {name}: CPU per viewer-second"), text);
     }
-    outcome.at_least("  WebRTC viewers at once without a loss", viewers as f64, held as f64, "");
-    let [serving, watching] = [|t: &Turn| t.cores[0], |t: &Turn| t.cores[1]].map(|get| of(&server, get));
-    outcome.note("  of a core: server, load client", [serving, watching].map(short).join(", "));
-    let sum = |get: fn(&Turn) -> u64| server.iter().map(get).sum::<u64>().to_string();
-    outcome.note(
-        "  packets missing, pictures damaged, viewers lost",
-        [sum(|t| t.missing), sum(|t| t.damaged), sum(|t| t.closed)].join(", "),
-    );
     Ok(())
 }
 
-fn turn(lab: &Lab, ours: bool, viewers: usize, outcome: &mut Outcome) -> Result<Turn, BenchError> {
-    let (running, target) = if ours {
-        let running = lab.server_with_opus()?;
-        let target = whep(&running)?;
-        (running, target)
-    } else {
-        let running = lab.floor_with_opus()?;
-        let target = Target::parse(&format!("srtp://{}", running.address()))?;
-        (running, target)
+/// As many viewers as there are without a loss, at most so many; packets are read together.
+fn hold(lab: &Lab, viewers: usize, outcome: &mut Outcome) -> Result<(), BenchError> {
+    let mut held = viewers;
+    let server = loop {
+        match turn(lab, Who::Server, "whep+gro", held, outcome) {
+            Ok(turn) if turn.is_clean(held, lab.span().as_secs_f64()) || held <= FEWEST => break turn,
+            Err(error) if held <= FEWEST => return Err(error),
+            Ok(turn) => eprintln!("{held} viewers: {} packets missing, {} lost", turn.missing, turn.closed),
+            Err(error) => eprintln!("{held} viewers: {error}"),
+        }
+        held = (held * 3 / 4).max(FEWEST);
     };
-    let window = lab.window(&running, vec![crowd(&target, viewers)])?;
+    let floor = turn(lab, Who::Floor, "srtp+gro", held, outcome)?;
+    outcome.at_least("WebRTC viewers at once without a loss", viewers as f64, held as f64, "");
+    outcome.note("  of a core: server, load client", server.cores.map(short).join(", "));
+    outcome.note(
+        "  packets missing, pictures damaged, viewers lost",
+        [server.missing, server.damaged, server.closed].map(|count| count.to_string()).join(", "),
+    );
+    let each = [server.cpu_ms, floor.cpu_ms].map(short).join(", ");
+    outcome.note("  CPU per viewer-second, nothing cut apart: server, floor", each + " ms");
+    Ok(())
+}
+
+fn turn(
+    lab: &Lab,
+    who: Who,
+    scheme: &str,
+    viewers: usize,
+    outcome: &mut Outcome,
+) -> Result<Turn, BenchError> {
+    let (running, group) = match who {
+        Who::Server => {
+            let running = lab.server_with_opus()?;
+            let group = crowd(&whep(&running, scheme)?, viewers);
+            (running, group)
+        }
+        Who::Floor => {
+            let running = lab.floor_with_opus()?;
+            let target = Target::parse(&format!("{scheme}://{}", running.address()))?;
+            (running, Group::healthy(&target, viewers))
+        }
+    };
+    let window = lab.window(&running, vec![group])?;
     let report = &window.groups[0];
     let counted = viewers as f64 * report.seconds;
     let turn = Turn {
@@ -102,15 +121,14 @@ fn turn(lab: &Lab, ours: bool, viewers: usize, outcome: &mut Outcome) -> Result<
         damaged: report.damaged,
         closed: report.closed,
     };
-    let name = if ours { "WebRTC" } else { "AES-GCM and GSO alone" };
     eprintln!(
-        "{name}, {viewers}: {} ms per viewer-second, {} packets/s, {} and {} of a core",
+        "{who:?}, {scheme}, {viewers}: {} ms per viewer-second, {} packets/s, {} and {} of a core",
         short(turn.cpu_ms),
         short(turn.packets),
         short(turn.cores[0]),
         short(turn.cores[1])
     );
-    outcome.detail(json!({ "webrtc": name, "cpu_ms_per_viewer_second": turn.cpu_ms, "cores": turn.cores, "report": report }));
+    outcome.detail(json!({ "webrtc": scheme, "cpu_ms_per_viewer_second": turn.cpu_ms, "cores": turn.cores, "report": report }));
     Ok(turn)
 }
 
@@ -118,7 +136,7 @@ fn turn(lab: &Lab, ours: bool, viewers: usize, outcome: &mut Outcome) -> Result<
 /// had it. Memory: what these viewers add to one.
 fn delay_and_memory(lab: &Lab, outcome: &mut Outcome) -> Result<(), BenchError> {
     let running = lab.server_with_opus()?;
-    let target = whep(&running)?;
+    let target = whep(&running, "whep+gro")?;
     let witness = Witness::join(&running.socket("/bench/ws?format=webcodecs&audio=0")?)?;
     let first = Load::start(vec![crowd(&target, 1)])?;
     first.wait_ready(READY_LIMIT)?;
@@ -173,7 +191,7 @@ fn delays(pictures: &[Arrival], shown: &[Shown]) -> (Vec<u32>, usize) {
 /// From connecting, which an offer follows at once, to the first whole picture, while others watch.
 fn join(lab: &Lab, outcome: &mut Outcome) -> Result<(), BenchError> {
     let running = lab.server_with_opus()?;
-    let target = whep(&running)?;
+    let target = whep(&running, "whep+gro")?;
     let standing = Load::start(vec![crowd(&target, STANDING)])?;
     standing.wait_ready(READY_LIMIT)?;
     let joiners = Group { manner: Manner::Glance, ramp: JOINS_PER_S, ..crowd(&target, JOINS) };
@@ -188,8 +206,8 @@ fn join(lab: &Lab, outcome: &mut Outcome) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn whep(running: &Running) -> Result<Target, BenchError> {
-    Target::parse(&format!("whep://{}/bench/whep", running.address()))
+fn whep(running: &Running, scheme: &str) -> Result<Target, BenchError> {
+    Target::parse(&format!("{scheme}://{}/bench/whep", running.address()))
 }
 
 /// Viewers whose handshakes leave room for those who watch already.
@@ -198,6 +216,7 @@ fn crowd(target: &Target, viewers: usize) -> Group {
 }
 
 const HANDSHAKES_PER_S: f64 = 100.0;
+const COMPARED: usize = 400;
 /// Not fewer are tried.
 const FEWEST: usize = 100;
 /// One packet in so many may be lost where the machine is said to hold its viewers.

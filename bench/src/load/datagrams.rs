@@ -26,8 +26,8 @@ impl Datagrams {
     }
 
     /// One for packets with AES-GCM, read as WebRTC's are. They stay sealed.
-    pub(crate) fn sealed() -> Self {
-        let packets = Packets::bind().ok();
+    pub(crate) fn sealed(together: bool) -> Self {
+        let packets = Packets::bind(together).ok();
         let port = packets.as_ref().map_or(0, Packets::port);
         Self { asks_for: "SRTP", port, socket: None, packets, head: Vec::new(), established: false }
     }

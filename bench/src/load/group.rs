@@ -97,7 +97,8 @@ pub(super) fn run(group: &Group, progress: &Progress) -> Result<GroupReport, Ben
     let mut churn = Pace::new(group.churn);
     let mut slow = Pace::new(if matches!(group.manner, Manner::Slow(_)) { SLOW_READS } else { 0.0 });
     let mut window: Option<(Instant, Seen)> = None;
-    let mut advances = Pace::new(if group.target.scheme == Scheme::Whep { ADVANCES } else { 0.0 });
+    let mut advances =
+        Pace::new(if matches!(group.target.scheme, Scheme::Whep { .. }) { ADVANCES } else { 0.0 });
     let mut joined = 0;
     let mut oldest = 0;
     loop {

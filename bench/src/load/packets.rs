@@ -1,8 +1,9 @@
-//! A UDP socket that is read as far as possible at once: packets that came together are taken together (UDP GRO), each with the time at
-//! which the kernel had it.
+//! A UDP socket that is read in one of two ways.
 //!
-//! Else a crowd of a thousand would cost more than what serves it. So nobody cuts apart what a server sends in one piece, for which a
-//! machine with a network card has that card.
+//! As browsers do it: packet by packet. On this machine the kernel then cuts apart what a server sends in one piece, in that server's time.
+//!
+//! Or together: packets that came in one piece are taken so (UDP GRO), each with the time at which the kernel had it. Then nobody cuts
+//! anything apart, for which a machine with a network card has that card, and a crowd of a thousand costs less than what serves it.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -14,16 +15,18 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 #[derive(Debug)]
 pub(super) struct Packets {
     socket: UdpSocket,
-    state: UdpSocketState,
+    /// Of one that is read together.
+    state: Option<UdpSocketState>,
 }
 
 impl Packets {
     /// On a port of its own.
-    pub(super) fn bind() -> io::Result<Self> {
+    pub(super) fn bind(together: bool) -> io::Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         // What a viewer is sent at first is a second of the stream, all at once.
         rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVED)?;
-        let state = UdpSocketState::new((&socket).into())?;
+        socket.set_nonblocking(true)?;
+        let state = together.then(|| UdpSocketState::new((&socket).into())).transpose()?;
         Ok(Self { socket, state })
     }
 
@@ -39,12 +42,20 @@ impl Packets {
     /// Gives each packet there is, with the time (since 1970) at which it came; gives how many bytes there were.
     pub(super) fn receive(&self, buffer: &mut [u8], mut take: impl FnMut(&[u8], Duration)) -> usize {
         let mut bytes = 0;
+        let Some(state) = &self.state else {
+            let at = now();
+            while let Ok(count) = self.socket.recv(buffer) {
+                bytes += count;
+                take(&buffer[..count], at);
+            }
+            return bytes;
+        };
         loop {
             let mut meta = [RecvMeta::default(); AT_ONCE];
             let mut parts: Vec<IoSliceMut<'_>> =
                 buffer.chunks_mut(LARGEST).take(AT_ONCE).map(IoSliceMut::new).collect();
             let parts_there = parts.len();
-            let Ok(count) = self.state.recv((&self.socket).into(), &mut parts, &mut meta) else { break };
+            let Ok(count) = state.recv((&self.socket).into(), &mut parts, &mut meta) else { break };
             for (part, meta) in buffer.chunks(LARGEST).zip(&meta[..count]) {
                 bytes += meta.len;
                 let at = meta.timestamp.unwrap_or_else(now);

@@ -82,8 +82,8 @@ pub(crate) fn open(target: &Target, kind: FormatKind, joined: &Moment) -> Box<dy
         Scheme::Rtsp => Box::new(Rtsp::new(target)),
         Scheme::RtspUdp => Box::new(Rtsp::by_udp(target)),
         Scheme::Datagrams => Box::new(Datagrams::new()),
-        Scheme::SealedDatagrams => Box::new(Datagrams::sealed()),
-        Scheme::Whep => Box::new(Whep::new(target)),
+        Scheme::SealedDatagrams { together } => Box::new(Datagrams::sealed(together)),
+        Scheme::Whep { together } => Box::new(Whep::new(target, together)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Where a viewer connects: a `ws://`, `http://`, `whep://`, `rtmp://` or `rtsp://` URL (`rtsp+udp://`: packets by UDP), split and resolved once
-//! for all viewers.
+//! Where a viewer connects: a `ws://`, `http://`, `whep://` (`whep+gro://`: packets are read together), `rtmp://` or `rtsp://` URL
+//! (`rtsp+udp://`: packets by UDP), split and resolved once for all viewers.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -18,9 +18,13 @@ pub(crate) enum Scheme {
     /// The floor by UDP.
     Datagrams,
     /// The floor by UDP with AES-GCM.
-    SealedDatagrams,
+    SealedDatagrams {
+        together: bool,
+    },
     /// WebRTC, asked for by HTTP.
-    Whep,
+    Whep {
+        together: bool,
+    },
 }
 
 /// A resolved URL.
@@ -45,8 +49,8 @@ impl Target {
             "rtsp" => Scheme::Rtsp,
             "rtsp+udp" => Scheme::RtspUdp,
             "udp" => Scheme::Datagrams,
-            "srtp" => Scheme::SealedDatagrams,
-            "whep" => Scheme::Whep,
+            "srtp" | "srtp+gro" => Scheme::SealedDatagrams { together: scheme.ends_with("gro") },
+            "whep" | "whep+gro" => Scheme::Whep { together: scheme.ends_with("gro") },
             _ => {
                 return Err(fail(
                     "only ws://, http://, whep://, rtmp://, rtsp:// and rtsp+udp:// are spoken",
@@ -59,9 +63,11 @@ impl Target {
         };
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let default = match scheme {
-            Scheme::WebSocket | Scheme::Http | Scheme::Whep | Scheme::Datagrams | Scheme::SealedDatagrams => {
-                80
-            }
+            Scheme::WebSocket
+            | Scheme::Http
+            | Scheme::Whep { .. }
+            | Scheme::Datagrams
+            | Scheme::SealedDatagrams { .. } => 80,
             Scheme::Rtmp => 1935,
             Scheme::Rtsp | Scheme::RtspUdp => 554,
         };

@@ -102,7 +102,7 @@ fn common() -> Option<&'static Common> {
 }
 
 impl Whep {
-    pub(crate) fn new(target: &Target) -> Self {
+    pub(crate) fn new(target: &Target, together: bool) -> Self {
         let (now, chance) = (Instant::now(), || RandomState::new().hash_one(0));
         let mut transaction = [0; 12];
         transaction[..8].copy_from_slice(&chance().to_be_bytes());
@@ -112,7 +112,7 @@ impl Whep {
             head: Vec::new(),
             body: Vec::new(),
             // Without a port nothing comes, and that is seen.
-            packets: Packets::bind().ok().map(Rc::new),
+            packets: Packets::bind(together).ok().map(Rc::new),
             own: Own {
                 fragment: format!("{:08x}", chance() as u32),
                 password: format!("{:016x}{:016x}", chance(), chance()),
