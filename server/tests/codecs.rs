@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use container::{Format, FormatOptions, Grouping};
+use firstlight::transcode::Sound;
 use media::{
     AacParameters, Av1Parameters, Av1Profile, CodecParameters, G711Law, G711Parameters, H264Parameters,
     H265Parameters, JpegParameters, MpegAudioParameters, MpegVideoParameters, Muxer, OpusParameters,
@@ -79,14 +80,18 @@ fn the_page_of_codecs_says_of_every_way_out_what_it_carries() {
     let (knows, does_not) = (rtmp(true), rtmp(false));
     // What goes by WebRTC each browser's offer says.
     for (way, row) in rows.iter().filter(|(way, _)| *way != "webrtc") {
-        let muxer: Option<Box<dyn Muxer>> =
-            way.parse().ok().map(|format: Format| format.muxer(&FormatOptions::default()));
+        let format: Option<Format> = way.parse().ok();
+        let muxer: Option<Box<dyn Muxer>> = format.map(|format| format.muxer(&FormatOptions::default()));
         for track in tracks() {
+            // What can be decoded to make something else of it, where there is a place for that.
+            let made = matches!(track.parameters, CodecParameters::Opus(_) | CodecParameters::G711(_))
+                && format.is_none_or(|format| Sound::of(format).is_some());
             let says = match (way.as_str(), &muxer) {
                 (_, Some(muxer)) if muxer.accepts(&track) => "yes",
                 ("rtsp", None) if rtp::sdp::carries(&track.parameters) => "yes",
                 ("rtmp", None) if does_not.accepts(&track) => "yes",
-                ("rtmp", None) if knows.accepts(&track) => "if they know it",
+                ("rtmp", None) if knows.accepts(&track) => "if they know it, else as AAC",
+                (_, Some(_)) | ("rtmp", None) if made => "as AAC",
                 (_, Some(_)) | ("rtsp" | "rtmp", None) => "–",
                 (other, None) => panic!("{other} is no way out"),
             };

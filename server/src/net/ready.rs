@@ -129,6 +129,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value)] // it stands in for one that takes them
     fn head(status: StatusCode, headers: HeaderMap, length: usize) -> Vec<u8> {
         format!("{} {} {length}\n", status.as_u16(), headers.len()).into_bytes()
     }
