@@ -7,7 +7,7 @@
  */
 import { openSocket } from "./socket.js";
 import { webrtcAvailable } from "./webrtc.js";
-import { offered } from "./whip.js";
+import { leave, offered } from "./whip.js";
 
 export class DataLine {
   #address;
@@ -148,8 +148,7 @@ class DataChannel {
   #end() {
     clearTimeout(this.#limit);
     this.#abort.abort();
-    this.#peer.close();
-    if (this.#resource) fetch(this.#resource, { method: "DELETE", keepalive: true }).catch(() => {});
+    leave(this.#peer, this.#resource);
     this.#resource = null;
     const on = this.#on;
     this.#on = null;

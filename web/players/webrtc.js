@@ -6,7 +6,7 @@
  * pictures or sound WebRTC cannot carry. The session then plays by a WebSocket and tries again behind it.
  */
 
-import { Refused, offered } from "./whip.js";
+import { Refused, leave, offered } from "./whip.js";
 
 export const webrtcAvailable = () => typeof RTCPeerConnection === "function";
 
@@ -56,7 +56,6 @@ export class WebRtcConnection {
     this.#over = true;
     clearInterval(this.#timer);
     this.#abort.abort();
-    this.#peer.close();
     this.#leave();
     this.surface.pause();
     this.surface.srcObject = null;
@@ -220,7 +219,7 @@ export class WebRtcConnection {
 
   /** Says goodbye, also when the page is being left. */
   #leave() {
-    if (this.#resource) fetch(this.#resource, { method: "DELETE", keepalive: true }).catch(() => {});
+    leave(this.#peer, this.#resource);
     this.#resource = null;
   }
 

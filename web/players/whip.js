@@ -24,3 +24,15 @@ export async function offered(url, offer, signal) {
   const resource = new URL(response.headers.get("Location") ?? "", url).href;
   return { answer: await response.text(), resource, link: response.headers.get("Link") ?? "" };
 }
+
+/**
+ * Ends a session of ours. Where there is a connection, its end tells the server at once, and a request would find nothing any more; where
+ * there is none, only a request does.
+ *
+ * @param {RTCPeerConnection} peer @param {string | null} resource the session's own address, if it is known by now
+ */
+export function leave(peer, resource) {
+  const isHeard = ["connected", "failed"].includes(peer.connectionState);
+  peer.close();
+  if (resource && !isHeard) fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
+}

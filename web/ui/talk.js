@@ -5,7 +5,7 @@
  * not lost to their opening. In between the microphone is silent, and the browser shows that it is in use.
  */
 import { inWords, unable } from "../publish/devices.js";
-import { offered } from "../players/whip.js";
+import { leave, offered } from "../players/whip.js";
 
 /** @typedef {"off" | "opening" | "talking" | "quiet" | "failed"} TalkState */
 
@@ -50,8 +50,7 @@ export class Talk {
     clearTimeout(this.#idle);
     this.#held = false;
     this.#voice?.getTracks().forEach((track) => track.stop());
-    this.#peer?.close();
-    if (this.#resource) fetch(this.#resource, { method: "DELETE", keepalive: true }).catch(() => {});
+    if (this.#peer) leave(this.#peer, this.#resource);
     if (this.#opening) this.#tell("off", "");
     [this.#opening, this.#voice, this.#peer, this.#resource] = [null, null, null, null];
   }
@@ -81,7 +80,7 @@ export class Talk {
     connected.catch(() => {}); // told by `#fail`
     await peer.setLocalDescription();
     const { resource, answer } = await offered(this.#address.below("whip"), peer.localDescription?.sdp ?? "");
-    if (this.#peer !== peer) return void fetch(resource, { method: "DELETE" }).catch(() => {});
+    if (this.#peer !== peer) return leave(peer, resource);
     this.#resource = resource;
     await peer.setRemoteDescription({ type: "answer", sdp: answer });
     await connected;
