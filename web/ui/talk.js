@@ -22,6 +22,8 @@ export class Talk {
   /** @type {string | null} where the server keeps the session */
   #resource = null;
   #idle = 0;
+  /** Counts what was closed: an opening that is overtaken by it ends without a trace. */
+  #closed = 0;
 
   /** @param {import("../players/address.js").Address} address of the stream that is talked to @param {(state: TalkState, words: string) => void} tell */
   constructor(address, tell) {
@@ -34,7 +36,7 @@ export class Talk {
     if (this.#held) return;
     this.#held = true;
     clearTimeout(this.#idle);
-    this.#opening ??= this.#open().catch((error) => this.#fail(error instanceof Error ? error.message : String(error)));
+    this.#opening ??= this.#open(this.#closed);
     this.#speak();
   }
 
@@ -47,6 +49,7 @@ export class Talk {
   }
 
   close() {
+    this.#closed++;
     clearTimeout(this.#idle);
     this.#held = false;
     this.#voice?.getTracks().forEach((track) => track.stop());
@@ -55,7 +58,17 @@ export class Talk {
     [this.#opening, this.#voice, this.#peer, this.#resource] = [null, null, null, null];
   }
 
-  async #open() {
+  /** @param {number} closed */
+  async #open(closed) {
+    try {
+      await this.#connect(() => closed !== this.#closed);
+    } catch (error) {
+      if (closed === this.#closed) this.#fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {() => boolean} isOver */
+  async #connect(isOver) {
     this.#tell("opening", "One moment");
     const obstacle = unable();
     if (obstacle) throw new Error(obstacle);
@@ -63,28 +76,22 @@ export class Talk {
     const voice = await navigator.mediaDevices.getUserMedia({ audio }).catch((error) => {
       throw new Error(error.name === "NotFoundError" ? "No microphone was found. Connect one and try again." : inWords(error, null));
     });
+    // Whoever is asked for the microphone may take long to answer.
+    if (isOver()) return voice.getTracks().forEach((track) => track.stop());
     this.#voice = voice;
     this.#speak();
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.#peer = peer;
     for (const track of voice.getAudioTracks()) peer.addTransceiver(track, { direction: "sendonly", streams: [voice] });
-    const connected = new Promise((done, failed) => {
-      peer.onconnectionstatechange = () => {
-        if (peer.connectionState === "connected") done(null);
-        if (peer.connectionState !== "failed") return;
-        const words = "The voice finds no way through the network to this server.";
-        failed(new Error(words));
-        this.#fail(words);
-      };
-    });
-    connected.catch(() => {}); // told by `#fail`
+    peer.onconnectionstatechange = () => {
+      if (peer.connectionState === "connected") this.#speak();
+      if (peer.connectionState === "failed" && !isOver()) this.#fail("The voice finds no way through the network to this server.");
+    };
     await peer.setLocalDescription();
     const { resource, answer } = await offered(this.#address.below("whip"), peer.localDescription?.sdp ?? "");
-    if (this.#peer !== peer) return leave(peer, resource);
+    if (isOver()) return leave(peer, resource);
     this.#resource = resource;
     await peer.setRemoteDescription({ type: "answer", sdp: answer });
-    await connected;
-    this.#speak();
   }
 
   /** Lets the voice through or not, and says so. */
@@ -95,7 +102,6 @@ export class Talk {
 
   /** @param {string} words */
   #fail(words) {
-    if (!this.#opening) return;
     this.close();
     this.#tell("failed", words);
   }
