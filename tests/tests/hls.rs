@@ -103,6 +103,16 @@ fn ffmpeg_plays_picture_and_sound() {
 }
 
 #[test]
+fn a_player_that_knows_no_parts_plays_a_camera_with_a_keyframe_in_ten_seconds() {
+    let server = Server::with_source("{ test = { width = 320, height = 240, fps = 25, gop = 250 } }");
+    let url = format!("http://{}/front/index.m3u8", server.address());
+    let arguments = ["-v", "error", "-i", &url, "-frames:v", "50", "-map", "0:v", "-f", "framecrc", "-"];
+    let (frames, errors) = tool::run("ffmpeg", &arguments, b"");
+    let pictures = frames.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!((pictures, errors.as_str()), (50, ""));
+}
+
+#[test]
 fn mpv_and_vlc_play() {
     let server = Server::with_source(SOURCE);
     let url = format!("http://{}/front/index.m3u8", server.address());

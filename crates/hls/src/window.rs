@@ -229,18 +229,18 @@ impl Window {
         self.broken = self.next_segment > 0;
     }
 
-    /// Before there is a plan: until the first segment is whole, or long enough that it shall be shown all the same.
+    /// Before there is a plan: until the first segment is whole, or so long that it is taken for whole.
     fn gather(&mut self, fragment: Fragment) {
         let leading = || self.early.iter().filter(|early| early.leads);
         if fragment.leads
             && let (Some(first), Some(last)) = (leading().next(), leading().next_back())
         {
             let duration = fragment.dts.saturating_sub(first.dts).to_duration();
-            let gap = fragment.dts.saturating_sub(last.dts).to_duration() > LONGEST;
+            let lasted = fragment.dts.saturating_sub(last.dts).to_duration();
             let units = u32::try_from(leading().count()).unwrap_or(u32::MAX);
             let half = duration / units / 2;
             let whole = fragment.random_access && duration + half >= self.settings.segment;
-            if gap {
+            if lasted > LONGEST {
                 (self.waiting, self.broken) = (true, self.next_segment > 0);
                 self.early.clear();
                 self.early_bytes = 0;
@@ -256,6 +256,12 @@ impl Window {
                 self.early_bytes = 0;
                 for early in std::mem::take(&mut self.early) {
                     self.place(early, plan);
+                }
+                if !whole {
+                    // Players that know no parts find nothing in a playlist without a whole segment.
+                    self.finish_unit(lasted, plan);
+                    self.finish_part();
+                    self.finish_segment(plan);
                 }
                 self.place(fragment, plan);
                 return;
@@ -432,7 +438,7 @@ fn units_in(span: Duration, duration: Duration, units: u32) -> u32 {
 
 /// Every part of a segment but its last has at least this much of the part target (§4.4.3.7).
 const LEAST_PART: f64 = 0.86;
-/// After so long without a second random access point the first segment is shown while it grows.
+/// After so long without a second random access point the first segment ends where it is.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// So many units in a row that are longer than a part are a stream of another pace.
 const SLOW_UNITS: u32 = 4;
