@@ -8,6 +8,7 @@ pub mod caller;
 pub mod cameras;
 pub mod data;
 pub mod egress;
+pub mod live;
 pub mod renditions;
 pub mod seat;
 pub mod source;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use hub::{Hold, LagPolicy, Next, Stream, StreamName};
+use hub::{Hold, Stream, StreamName};
 use media::MediaKind;
 
 use crate::endpoint::Context;
 use crate::supervise::cameras::Camera;
+use crate::supervise::live::live;
 use crate::transcode::{Sound, with_sound};
 use crate::webrtc::{Answered, Asked, Feed, Medium};
 
@@ -63,7 +64,7 @@ pub async fn watchable(
     asked: &Asked,
 ) -> Result<Watchable, Unwatchable> {
     let receives = |medium: &Option<Medium>| medium.clone().filter(|medium| medium.receives);
-    let own = live(camera, camera.stream()).await?;
+    let own = live(camera, camera.stream(), PATIENCE).await.map_err(Unwatchable::NotLive)?;
     let stream = Arc::clone(camera.stream());
     if stream.is_reordered() {
         return Err(Unwatchable::Reordered(stream.name().clone()));
@@ -73,7 +74,7 @@ pub async fn watchable(
         let sounding = with_sound(context, camera, Sound::OPUS, PATIENCE).await;
         // Where it cannot be made to fit, the stream is the camera's own, and goes without.
         let stream = sounding.as_ref().map_or(&stream, |sounding| &sounding.stream);
-        let hold = live(camera, stream).await?;
+        let hold = live(camera, stream, PATIENCE).await.map_err(Unwatchable::NotLive)?;
         (Feed::of(stream, &stream.snapshot().tracks), Some(hold))
     } else {
         (Feed::of(&stream, &stream.snapshot().tracks), None)
@@ -109,32 +110,6 @@ impl Watchable {
             ([_, false], ..) => Ok("webrtc without sound"),
         }
     }
-}
-
-/// Waits for the first picture; the camera is kept on by what this gives.
-async fn live(camera: &Camera, stream: &Arc<Stream>) -> Result<Hold, Unwatchable> {
-    let hold = stream.hold();
-    let mut units = stream.subscribe(LagPolicy::default());
-    let live = async {
-        loop {
-            match units.next().await {
-                Next::Item(_) => return true,
-                Next::Skipped { .. } => {}
-                Next::Closed(_) => return false,
-            }
-        }
-    };
-    let why = match tokio::time::timeout(PATIENCE, live).await {
-        Ok(true) => return Ok(hold),
-        Ok(false) => format!("{} was closed", stream.name()),
-        Err(_) => {
-            let trouble =
-                || camera.trouble().map_or_else(String::new, |trouble| format!(": {}", trouble.reason));
-            let why = camera.label().map_or_else(|| ": nobody publishes it".to_owned(), |_| trouble());
-            format!("{} has no picture yet{why}", stream.name())
-        }
-    };
-    Err(Unwatchable::NotLive(why))
 }
 
 /// So long a player waits for a camera to start.

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hub::{Hold, LagPolicy, Next, PackagingKey, Subscription};
+use hub::{Hold, LagPolicy, PackagingKey, Subscription};
 use media::{Chunk, Track, Wallclock};
 use rtp::sdp;
 use rtsp::{Channels, Origin, Packaging, TrackPlan, Transport};
 
 use crate::supervise::backoff::random;
 use crate::supervise::cameras::Camera;
+use crate::supervise::live::live;
 use crate::telemetry::unix_micros;
 
 /// What a client was told.
@@ -37,30 +38,7 @@ impl Described {
     pub(super) async fn of(camera: &Arc<Camera>, uri: &str, query: &str) -> Result<Self, Refusal> {
         let held = held(query)?;
         let stream = camera.stream();
-        let hold = stream.hold();
-        let mut units = stream.subscribe(LagPolicy::default());
-        let live = async {
-            loop {
-                match units.next().await {
-                    Next::Item(_) => return true,
-                    Next::Skipped { .. } => {}
-                    Next::Closed(_) => return false,
-                }
-            }
-        };
-        match tokio::time::timeout(PATIENCE, live).await {
-            Ok(true) => {}
-            Ok(false) => return Err((503, format!("{} was closed", stream.name()))),
-            Err(_) => {
-                let why = match camera.label() {
-                    Some(_) => {
-                        camera.trouble().map_or_else(String::new, |trouble| format!(": {}", trouble.reason))
-                    }
-                    None => ": nobody publishes it".to_owned(),
-                };
-                return Err((503, format!("{} has no picture yet{why}", stream.name())));
-            }
-        }
+        let hold = live(camera, stream, PATIENCE).await.map_err(|why| (503, why))?;
         let (all, is_reordered) = (stream.snapshot().tracks, stream.is_reordered());
         let tracks: Vec<_> = all.iter().filter(|track| sdp::carries(&track.parameters)).cloned().collect();
         if tracks.is_empty() {
