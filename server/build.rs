@@ -58,7 +58,8 @@ fn with_parts(root: &Path, page: &[u8]) -> io::Result<Vec<u8>> {
 ///   has the archive alone goes before the system's; where there is no archive, the shared one is taken;
 /// - what hardly ever runs (`.text.unlikely`: panics and their like) stands by itself and not between what runs, by the linker that Rust brings along;
 /// - relative relocations in their short form (`DT_RELR`), a twentieth of the long one, all of which is read when the program starts; where the C library
-///   can read it, from glibc 2.36 on.
+///   can read it, from glibc 2.36 on;
+/// - in a release, what runs when the program starts stands side by side (`start.ld`), since the kernel maps 64 kB around each page that is needed.
 fn smaller(out: &Path) -> io::Result<()> {
     let of_target = |name: &str| env::var(name).unwrap_or_default();
     let target = of_target("TARGET");
@@ -82,6 +83,11 @@ fn smaller(out: &Path) -> io::Result<()> {
         return Ok(());
     }
     println!("cargo:rustc-link-arg-bins=-Wl,-z,keep-text-section-prefix");
+    if of_target("PROFILE") == "release" {
+        let order = PathBuf::from(of_target("CARGO_MANIFEST_DIR")).join("start.ld");
+        println!("cargo:rerun-if-changed={}", order.display());
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", order.display());
+    }
     let version = said("getconf", "GNU_LIBC_VERSION").and_then(|version| {
         let (major, minor) = version.strip_prefix("glibc ")?.split_once('.')?;
         Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))

@@ -191,6 +191,19 @@ fn the_configuration_says_which_stream_is_shown_and_where_what_comes_goes() {
 }
 
 #[test]
+fn a_peer_too_many_is_told_so_and_starts_no_camera() {
+    let server = Server::start(&format!(
+        "{ANYWHERE}[limits]\nviewers = 1\n[rtcbot]\nstream = \"yard\"\n[streams.front]\n{CAMERA}[streams.yard]\n{CAMERA}"
+    ));
+    let mut viewer = Viewer::open(&server, "/front/ws?format=fmp4");
+    viewer.binaries(1);
+    let answer = post(&server, "/connect", &offer(&Peer::new(WATCH)));
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.header("retry-after").is_some(), "{}", answer.body);
+    assert!(!server.log().contains("source starts stream=yard"), "{}", server.log());
+}
+
+#[test]
 fn who_only_talks_gets_no_media_and_what_is_no_offer_is_told_so() {
     let server = Server::start(&format!("{ANYWHERE}[streams.front]\n{CAMERA}"));
     let mut program = Viewer::open(&server, "/front/data?robot");

@@ -54,6 +54,12 @@ impl Unwatchable {
     }
 }
 
+/// How a viewer who asked so is listed: as one who is let in before a camera is started for them.
+pub fn format(asked: &Asked) -> &'static str {
+    let listens = asked.audio.as_ref().is_some_and(|medium| medium.receives);
+    if listens { "webrtc" } else { "webrtc without sound" }
+}
+
 /// Waits for the first picture, for as long as a player waits, and chooses what of the stream a peer is sent that asked so.
 ///
 /// # Errors
@@ -88,11 +94,11 @@ impl Watchable {
         &self.feed
     }
 
-    /// How the viewer is listed, whether the answer makes sense for one who would watch.
+    /// Whether the answer makes sense for one who would watch.
     ///
     /// # Errors
     /// [`Unwatchable::NotTaken`].
-    pub fn format(&self, answered: &Answered) -> Result<&'static str, Unwatchable> {
+    pub fn check(&self, answered: &Answered) -> Result<(), Unwatchable> {
         let name = self.stream.name();
         let shows = [MediaKind::Video, MediaKind::Audio].map(|kind| answered.shows(kind));
         let tracks = self.stream.snapshot().tracks;
@@ -106,8 +112,7 @@ impl Watchable {
             ([false, false], ..) => {
                 Err(Unwatchable::NotTaken(format!("{name} has nothing that the offer takes")))
             }
-            ([_, true], ..) => Ok("webrtc"),
-            ([_, false], ..) => Ok("webrtc without sound"),
+            _ => Ok(()),
         }
     }
 }

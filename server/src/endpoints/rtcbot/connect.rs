@@ -17,11 +17,11 @@ use tokio::sync::{Semaphore, mpsc};
 use super::incoming::Pattern;
 use crate::auth::{Identity, Right};
 use crate::endpoint::Context;
-use crate::supervise::audience;
+use crate::supervise::audience::{self, Admission};
 use crate::supervise::cameras::Camera;
 use crate::supervise::data::Side;
 use crate::supervise::seat::{Refused, Seat};
-use crate::viewers::by_webrtc::{Unwatchable, Watchable, watchable};
+use crate::viewers::by_webrtc::{Unwatchable, Watchable, format, watchable};
 use crate::viewers::talk::{MOST_TALKERS, Talk, UNHEARD};
 use crate::webrtc::{Asked, Medium, Offer, Part, Purpose, Unacceptable, Wants};
 
@@ -82,6 +82,13 @@ impl From<Refused> for Refusal {
     }
 }
 
+/// What a peer is shown.
+struct Shown {
+    camera: Arc<Camera>,
+    admission: Admission,
+    watchable: Watchable,
+}
+
 /// What a peer would have of its media, all of them together.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
@@ -117,7 +124,7 @@ impl Robot {
         let identity = extensions.get::<Identity>().cloned();
         let may = |right, stream: &StreamName| identity.as_ref().is_some_and(|they| they.may(right, stream));
 
-        let seen = if wish.watches { Some(self.shown(&may, offer.asked()).await) } else { None };
+        let seen = if wish.watches { Some(self.shown(&may, offer.asked(), extensions).await) } else { None };
         let (shown, unseen) = match seen {
             Some(Err(why)) if wish.only_watches => return Err(why),
             Some(Err(why)) => (None, Some(why)),
@@ -140,20 +147,19 @@ impl Robot {
             }
         };
 
-        let feed = shown.as_ref().map(|(_, watchable)| watchable.feed());
+        let feed = shown.as_ref().map(|shown| shown.watchable.feed());
         let answered = context.webrtc.answer(offer, Wants { show: feed, takes })?;
         let takes = answered.takes();
         let unread = || Refusal::new(StatusCode::NOT_ACCEPTABLE, "nothing is sent that is read here");
         if wish.only_sends && !takes {
             return Err(unread());
         }
-        let (driven, show) = match shown.map(|(camera, shown)| (shown.format(&answered), camera, shown)) {
-            Some((Ok(format), camera, shown)) => {
-                let admission = context.audience.admit(&camera, format, extensions)?;
-                (Some(camera), Some((shown.feed().clone(), admission)))
+        let (driven, show) = match shown.map(|shown| (shown.watchable.check(&answered), shown)) {
+            Some((Ok(()), shown)) => {
+                (Some(shown.camera), Some((shown.watchable.feed().clone(), shown.admission)))
             }
-            Some((Err(why), ..)) if wish.only_watches || !takes => return Err(why.into()),
-            Some((Err(_), ..)) | None => (driven, None),
+            Some((Err(why), _)) if wish.only_watches || !takes => return Err(why.into()),
+            Some((Err(_), _)) | None => (driven, None),
         };
         let full =
             || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there are as many connections as may be");
@@ -195,15 +201,17 @@ impl Robot {
         Ok(response)
     }
 
-    /// What a peer is shown, ready to be sent.
+    /// What a peer is shown, ready to be sent. Who may not watch starts no camera.
     async fn shown(
         &self,
         may: &impl Fn(Right, &StreamName) -> bool,
         asked: &Asked,
-    ) -> Result<(Arc<Camera>, Watchable), Refusal> {
+        extensions: &Extensions,
+    ) -> Result<Shown, Refusal> {
         let camera = self.pick(Right::View, may)?;
+        let admission = self.context.audience.admit(&camera, format(asked), extensions)?;
         let watchable = watchable(&self.context, &camera, asked).await?;
-        Ok((camera, watchable))
+        Ok(Shown { camera, admission, watchable })
     }
 
     /// The stream that connections are for: the configured one; else the first, by name, that has a source, or somebody publishes.

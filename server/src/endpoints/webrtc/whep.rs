@@ -15,7 +15,7 @@ use crate::auth::{Identity, Right};
 use crate::endpoint::Context;
 use crate::supervise::cameras::Camera;
 use crate::supervise::data::Side;
-use crate::viewers::by_webrtc::watchable;
+use crate::viewers::by_webrtc::{format, watchable};
 use crate::viewers::talk::{Talk, UNHEARD};
 use crate::webrtc::{Part, Wants};
 
@@ -35,16 +35,14 @@ pub(super) async fn answer(
     let drives = offer.asked().data && may;
     let (answered, show, permit) = if watches {
         // Before anything else: who may not watch starts no camera.
-        let listens = offer.asked().audio.as_ref().is_some_and(|medium| medium.receives);
-        let format = if listens { "webrtc" } else { "webrtc without sound" };
-        let admission = match context.audience.admit(camera, format, &extensions) {
+        let admission = match context.audience.admit(camera, format(offer.asked()), &extensions) {
             Ok(admission) => admission,
             Err(refusal) => return Ok(refusal.into_response()),
         };
         let watchable = watchable(context, camera, offer.asked()).await?;
         let wants = Wants { show: Some(watchable.feed()), takes: false };
         let answered = context.webrtc.answer(offer, wants)?;
-        watchable.format(&answered)?;
+        watchable.check(&answered)?;
         (answered, Some((watchable.feed().clone(), admission)), None)
     } else if drives {
         let full = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "as many drive as may");
