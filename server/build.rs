@@ -83,7 +83,10 @@ fn smaller(out: &Path) -> io::Result<()> {
         return Ok(());
     }
     println!("cargo:rustc-link-arg-bins=-Wl,-z,keep-text-section-prefix");
-    if of_target("PROFILE") == "release" {
+    // Another linker than Rust's own, or the system's, need not read it.
+    let is_usual =
+        env::var_os("RUSTC_LINKER").is_none() && !of_target("CARGO_ENCODED_RUSTFLAGS").contains("fuse-ld");
+    if of_target("PROFILE") == "release" && is_usual {
         let order = PathBuf::from(of_target("CARGO_MANIFEST_DIR")).join("start.ld");
         println!("cargo:rerun-if-changed={}", order.display());
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", order.display());
