@@ -6,6 +6,7 @@ use std::fs;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use firstlight_e2e::parts::Parts;
 use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, Running, address, gstreamer_play, play, publish, url};
 use firstlight_e2e::{Server, eventually, program, tool, within};
 
@@ -530,7 +531,8 @@ fn older_and_open_codecs_are_published_and_played_as_they_are() {
         ),
     ];
     let streams: String = ways.iter().map(|(name, ..)| format!("[streams.{name}]\n")).collect();
-    let server = Server::start(&format!("{ANYWHERE}{streams}"));
+    let small = "[streams.small]\nsource = { from = \"jpeg\", video = { width = 80 }, audio = false }\n";
+    let server = Server::start(&format!("{ANYWHERE}{streams}{small}"));
     let input = ["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x128:rate=25"];
     let sound = ["-re", "-f", "lavfi", "-i", "sine=440:sample_rate=48000", "-strict", "-2"];
     let _publishers = ways.map(|(name, _, codecs)| {
@@ -550,4 +552,20 @@ fn older_and_open_codecs_are_published_and_played_as_they_are() {
         let (lines, _) = tool::run("ffprobe", &[&entries[..], &["tcp", &url(&server, name)]].concat(), b"");
         assert!(lines.contains(&format!("{codec},160")), "{name}: {lines}");
     }
+    // Single and moving pictures: as they came in the camera's size, decoded in others.
+    for (still, shows) in [("snapshot.jpg", "mjpeg,160,128"), ("snapshot.jpg?width=80", "mjpeg,80,64")] {
+        let answer = server.get(&format!("/jpeg/{still}"));
+        assert_eq!(answer.status, 200, "{still}: {}", answer.body);
+        assert_eq!(tool::probe(&answer.bytes, "stream=codec_name,width,height"), shows, "{still}");
+    }
+    let mut moving = Parts::open(server.address(), "/jpeg/mjpeg?width=80");
+    for _ in 0..2 {
+        assert_eq!(tool::probe(&moving.next(), "stream=codec_name,width,height"), "mjpeg,80,64");
+    }
+    // Made into H.264 it is what browsers play.
+    let entries =
+        ["-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name,width,height"];
+    let url = url(&server, "small");
+    let (lines, _) = tool::run("ffprobe", &[&entries[..], &["-of", "csv=p=0", &url]].concat(), b"");
+    assert_eq!(lines.trim(), "h264,80,64");
 }

@@ -31,6 +31,11 @@ impl ToPicture {
         (full || weights != BT709).then(|| Self::new(weights, full))
     }
 
+    /// From those of JFIF: BT.601 in full range.
+    pub(crate) fn of_jfif() -> Self {
+        Self::new(BT601, true)
+    }
+
     fn new((red, blue): (f64, f64), full: bool) -> Self {
         let (luma_span, chroma_span, black) = if full { (255.0, 255.0, 0) } else { (219.0, 224.0, 16) };
         let green = 1.0 - red - blue;
@@ -84,7 +89,7 @@ fn weights(matrix: u8) -> Option<(f64, f64)> {
     match matrix {
         1 => Some(BT709),
         4 => Some((0.30, 0.11)),
-        5 | 6 => Some((0.299, 0.114)),
+        5 | 6 => Some(BT601),
         7 => Some((0.212, 0.087)),
         9 | 10 => Some((0.2627, 0.0593)),
         _ => None,
@@ -100,6 +105,7 @@ fn clamp(value: i32) -> u8 {
 }
 
 const BT709: (f64, f64) = (0.2126, 0.0722);
+const BT601: (f64, f64) = (0.299, 0.114);
 const BITS: u32 = 14;
 const HALF: i32 = 1 << (BITS - 1);
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use encode::{EncodeError, H264Decoder, JpegEncoder, Picture, Scaler, encode_png};
+use encode::{EncodeError, JpegEncoder, Picture, PictureDecoder, Scaler, encode_png};
 use hub::{LagPolicy, Next, Stream, StreamName};
 use media::{AccessUnit, MediaKind, Wallclock};
 use thiserror::Error;
@@ -162,16 +162,16 @@ impl Stills {
             return Ok(still);
         }
         let (picture, captured, arrival) = kept.picture()?;
-        let made = self.on_core("still-encode", move || write(&picture, size, encoding)).await?;
-        let (bytes, size_made) = made.map_err(StillError::Undecodable)?;
-        let still = Arc::new(Still {
-            etag: etag(&bytes),
-            bytes: bytes.into(),
-            encoding,
-            size: size_made,
-            captured,
-            arrival,
-        });
+        let is_whole = encoding == Encoding::Jpeg && size.of(picture.size()) == picture.size();
+        let (bytes, size_made) = match kept.file.clone().filter(|_| is_whole) {
+            Some(file) => (file, picture.size()),
+            None => {
+                let made = self.on_core("still-encode", move || write(&picture, size, encoding)).await?;
+                made.map(|(bytes, size)| (Bytes::from(bytes), size)).map_err(StillError::Undecodable)?
+            }
+        };
+        let still =
+            Arc::new(Still { etag: etag(&bytes), bytes, encoding, size: size_made, captured, arrival });
         kept.keep(size, encoding, Arc::clone(&still));
         Ok(still)
     }
@@ -226,7 +226,7 @@ async fn first_keyframe(stream: &Arc<Stream>) -> Result<(), StillError> {
 
 fn decode(unit: &AccessUnit) -> Result<Picture, String> {
     let one = || -> Result<Option<Picture>, EncodeError> {
-        let mut decoder = H264Decoder::new()?;
+        let mut decoder = PictureDecoder::default();
         // Held back where pictures are reordered.
         match decoder.decode(unit)?.cloned() {
             Some(picture) => Ok(Some(picture)),

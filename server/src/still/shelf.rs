@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use encode::Picture;
 use hub::Stream;
-use media::{AccessUnit, Wallclock};
+use media::{AccessUnit, Codec, Wallclock};
 
 use super::{Encoding, Size, Still, StillError};
 
@@ -27,6 +28,8 @@ pub(super) struct Kept {
     /// The stream and the keyframe's number in it.
     of: Option<(Weak<Stream>, u64)>,
     picture: Option<Result<Arc<Picture>, String>>,
+    /// As it came, if that is a file already.
+    pub(super) file: Option<Bytes>,
     captured: Option<Wallclock>,
     arrival: Option<Instant>,
     files: VecDeque<((Size, Encoding), Arc<Still>)>,
@@ -62,10 +65,12 @@ impl Kept {
     ) {
         self.of = Some((Arc::downgrade(stream), number));
         self.files.clear();
+        self.file = None;
         match decoded {
             Ok((picture, unit)) => {
                 self.picture = Some(Ok(Arc::new(picture)));
                 (self.captured, self.arrival) = (unit.captured, Some(unit.arrival));
+                self.file = (unit.track.parameters.codec() == Codec::Jpeg).then_some(unit.data);
             }
             Err(reason) => self.picture = Some(Err(reason)),
         }

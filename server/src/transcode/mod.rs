@@ -13,7 +13,7 @@ mod thinning;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use encode::{EncodeError, H264Decoder, Picture};
+use encode::{EncodeError, Picture, PictureDecoder};
 use hub::{Next, Subscription};
 use media::{AccessUnit, MediaKind, MediaTime, Timescale, Wallclock};
 use tokio::sync::mpsc;
@@ -77,7 +77,7 @@ pub fn decode(
     mut coded: mpsc::Receiver<AccessUnit>,
     mut show: impl FnMut(&Picture, Moment) -> Result<ControlFlow<()>, EncodeError>,
 ) -> Result<(), EncodeError> {
-    let mut decoder = H264Decoder::new()?;
+    let mut decoder = PictureDecoder::default();
     let damaged = Throttle::new(Duration::from_secs(10));
     // Pictures come out in the order in which they are shown, so each has the earliest time that is left.
     let mut times: Vec<Moment> = Vec::new();

@@ -34,11 +34,11 @@ impl Thinning {
         let in_order = match &unit.track.parameters {
             // A decoder holds a picture back until as many more came, and there is a whole distance between them.
             CodecParameters::H264(p) => p.max_reorder() == Some(0) || p.profile_idc() == BASELINE,
+            CodecParameters::Jpeg(_) => true,
             CodecParameters::H265(_)
             | CodecParameters::Av1(_)
             | CodecParameters::Vp8(_)
             | CodecParameters::Vp9(_)
-            | CodecParameters::Jpeg(_)
             | CodecParameters::MpegVideo(_)
             | CodecParameters::Aac(_)
             | CodecParameters::Opus(_)

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use encode::PictureDecoder;
 use media::{Codec, MediaKind};
 use serde::Deserialize;
 
@@ -103,7 +104,7 @@ impl Outputs {
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
         if let Some(codec) = undecodable(camera) {
-            let text = format!("{} is not decoded here, H.264 is\n", codec.name());
+            let text = format!("{} is not decoded here, H.264 and JPEG are\n", codec.name());
             let mut refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
             self.context.origins.share(request.headers(), refusal.headers_mut());
             return refusal;
@@ -138,5 +139,5 @@ impl Outputs {
 fn undecodable(camera: &Camera) -> Option<Codec> {
     let tracks = camera.stream().snapshot().tracks;
     let video = tracks.iter().find(|track| track.kind() == MediaKind::Video)?;
-    Some(video.parameters.codec()).filter(|codec| *codec != Codec::H264)
+    Some(video.parameters.codec()).filter(|codec| !PictureDecoder::decodes(*codec))
 }
