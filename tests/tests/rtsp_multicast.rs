@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use firstlight_e2e::Server;
 use firstlight_e2e::own_network::{GROUPS, in_a_network_of_its_own};
-use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, play, url};
+use firstlight_e2e::rtsp::{ANYWHERE, CAMERA, Client, gstreamer_play, play, url};
 
 #[test]
-fn ffmpeg_plays_by_multicast_and_what_many_hear_is_sent_once() {
-    in_a_network_of_its_own(GROUPS, "ffmpeg_plays_by_multicast_and_what_many_hear_is_sent_once", || {
+fn players_play_by_multicast_and_what_many_hear_is_sent_once() {
+    in_a_network_of_its_own(GROUPS, "players_play_by_multicast_and_what_many_hear_is_sent_once", || {
         let server =
             Server::start(&format!("{ANYWHERE}multicast = \"239.1.2.0/24\"\n[streams.front]\n{CAMERA}"));
         let (errors, pictures, sounds) = play(&url(&server, "front"), "udp_multicast", 20);
         assert_eq!(errors, "");
         assert!(pictures == 20 && sounds > 20, "{pictures} pictures, {sounds} sounds");
+        let by_group = ["protocols=udp-mcast", "multicast-iface=lo"];
+        assert_eq!(gstreamer_play(&url(&server, "front"), &by_group), Vec::<String>::new());
         server.await_state("front", "idle", Duration::from_secs(20));
 
         // Thirty who listen cost what one does.
