@@ -143,6 +143,7 @@ impl App {
             stills: Stills::default(),
             webrtc: WebRtc::default(),
             listening,
+            proofs: tls.as_ref().map(Tls::answers).unwrap_or_default(),
         };
         context.connections.trust(plan.http.proxies);
         let live = Live {

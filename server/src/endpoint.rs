@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::net::connections::Connections;
 use crate::net::dial::{Place, Trust};
 use crate::net::origin::OriginPolicy;
+use crate::net::tls::ProofAnswers;
 use crate::still::Stills;
 use crate::supervise::accept::Protocol;
 use crate::supervise::audience::Audience;
@@ -155,6 +156,8 @@ pub struct Context {
     pub webrtc: WebRtc,
     /// Where protocols of their own are spoken.
     pub listening: Arc<[Listening]>,
+    /// What an authority is answered that asks whether a name is ours.
+    pub proofs: Arc<ProofAnswers>,
 }
 
 /// An address that is listened on for a protocol of its own.

@@ -1,6 +1,8 @@
-//! A certificate by ACME, from a real authority's test server (Let's Encrypt's Pebble, in Debian) that checks the name at our TLS address.
+//! A certificate by ACME, from a real authority's test server (Let's Encrypt's Pebble, in Debian) that checks the name at our TLS
+//! address, or over HTTP.
 
 use std::fs::{self, File};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,8 +21,8 @@ struct Authority {
 }
 
 impl Authority {
-    /// Asks for proof at `port`.
-    fn start(folder: &Path, port: u16) -> Self {
+    /// Asks for proof at these ports.
+    fn start(folder: &Path, tls: u16, http: u16) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a name is enough");
         let (certificate, key) = (folder.join("authority.pem"), folder.join("authority.key"));
         fs::write(&certificate, made.cert.pem()).expect("the target directory can be written to");
@@ -28,7 +30,7 @@ impl Authority {
         let (listen, management, names, control) = (free(), free(), free(), free());
         let config = serde_json::json!({ "pebble": {
             "listenAddress": listen.to_string(), "managementListenAddress": management.to_string(),
-            "certificate": certificate, "privateKey": key, "httpPort": free().port(), "tlsPort": port,
+            "certificate": certificate, "privateKey": key, "httpPort": http, "tlsPort": tls,
             "ocspResponderURL": "", "externalAccountBindingRequired": false,
         } });
         let file = folder.join("pebble.json");
@@ -60,6 +62,18 @@ impl Drop for Authority {
     }
 }
 
+/// Passes whoever comes to `door` on to `inside`, as a router that leads a port to another does.
+fn lead(door: TcpListener, inside: SocketAddr) {
+    std::thread::spawn(move || {
+        while let (Ok((outer, _)), Ok(inner)) = (door.accept(), TcpStream::connect(inside)) {
+            let (from, to) = (outer.try_clone(), inner.try_clone());
+            let (Ok(mut from), Ok(mut to)) = (from, to) else { continue };
+            std::thread::spawn(move || io::copy(&mut from, &mut to));
+            std::thread::spawn(move || io::copy(&mut &inner, &mut &outer));
+        }
+    });
+}
+
 /// An address that nobody listens on.
 fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -71,7 +85,7 @@ fn a_certificate_is_fetched_for_a_name_that_is_proved_and_kept_for_the_next_star
     let folder = program::scratch().join("acme");
     fs::create_dir_all(&folder).expect("the target directory can be written to");
     let own = free();
-    let authority = Authority::start(&folder, own.port());
+    let authority = Authority::start(&folder, own.port(), free().port());
     let mut server = Server::start(&format!(
         "[http]\nlisten_tls = [\"{own}\"]\n[tls]\nnames = [\"{NAME}\"]\n\
          acme = {{ email = \"me@{NAME}\", directory = \"{}\", directory_ca = {:?} }}\n[streams.front]\nsource = \"test\"\n",
@@ -92,6 +106,30 @@ fn a_certificate_is_fetched_for_a_name_that_is_proved_and_kept_for_the_next_star
     server.await_end(Duration::from_secs(10));
     server.start_again();
     assert_eq!(TlsClient::connect(own).certificate(), shown, "it is kept, and the authority not asked again");
+}
+
+#[test]
+fn a_name_may_be_proved_by_http() {
+    let folder = program::scratch().join("acme-http");
+    fs::create_dir_all(&folder).expect("the target directory can be written to");
+    let secure = free();
+    // In the place of port 80: where the server listens it says only once it runs.
+    let door = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let port = door.local_addr().expect("a listener has an address").port();
+    let authority = Authority::start(&folder, free().port(), port);
+    let server = Server::start(&format!(
+        "[http]\nlisten_tls = [\"{secure}\"]\n[tls]\nnames = [\"{NAME}\"]\n\
+         acme = {{ challenge = \"http-01\", directory = \"{}\", directory_ca = {:?} }}\n[streams.front]\nsource = \"test\"\n",
+        authority.directory, authority.certificate
+    ));
+    lead(door, server.address());
+    let shown = within(Duration::from_secs(90), "the certificate is there", || {
+        assert!(!server.log().contains("no certificate was fetched"), "{}", server.log());
+        TlsClient::greet(secure).ok().map(|client| client.certificate())
+    });
+    let (_, parsed) = x509_parser::parse_x509_certificate(&shown).expect("it is a certificate");
+    assert!(parsed.issuer().to_string().contains("Pebble"), "{}", parsed.issuer());
+    assert_eq!(server.get("/.well-known/acme-challenge/another").status, 404);
 }
 
 #[test]

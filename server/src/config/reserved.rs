@@ -20,6 +20,7 @@ pub fn name_conflict(name: &StreamName) -> Option<String> {
 
 /// First segments that are not streams.
 const RESERVED_ROOTS: &[&str] = &[
+    ".well-known",
     "api",
     "assets",
     "camera",

@@ -37,12 +37,26 @@ pub struct AcmePlan {
     pub names: Vec<String>,
     /// Where the authority writes to if something is wrong.
     pub email: Option<String>,
+    /// How it is proved that they are ours.
+    pub challenge: Challenge,
     /// The authority's directory.
     pub directory: String,
     /// Whom the directory itself is trusted by, if not by those the system trusts: PEM.
     pub directory_ca: Option<PathBuf>,
     /// The folder that account and certificate are kept in.
     pub dir: PathBuf,
+}
+
+/// How an authority is shown that a name is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Challenge {
+    /// By TLS at port 443 (RFC 8737).
+    #[default]
+    #[serde(rename = "tls-alpn-01")]
+    TlsAlpn,
+    /// By HTTP at port 80 (RFC 8555 §8.3).
+    #[serde(rename = "http-01")]
+    Http,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +73,8 @@ struct Tls {
 #[serde(deny_unknown_fields)]
 struct Acme {
     email: Option<String>,
+    #[serde(default)]
+    challenge: Challenge,
     #[serde(default = "lets_encrypt")]
     directory: String,
     directory_ca: Option<PathBuf>,
@@ -95,11 +111,11 @@ impl CertificatePlan {
             (None, None, Some(_)) if names.is_empty() => Err(place.error(
                 "acme needs names: the public names of this server, as in names = [\"cam.example.org\"]",
             )),
-            (None, None, Some(Acme { email, directory, directory_ca })) => {
+            (None, None, Some(Acme { email, challenge, directory, directory_ca })) => {
                 if !directory.starts_with("https://") {
                     return Err(place.error(format!("acme.directory {directory:?} is no https:// address")));
                 }
-                Ok(Self::Acme(AcmePlan { names, email, directory, directory_ca, dir }))
+                Ok(Self::Acme(AcmePlan { names, email, challenge, directory, directory_ca, dir }))
             }
             (_, _, Some(_)) => Err(place.error("either certificate and key, or acme")),
             _ => Err(place
@@ -148,7 +164,9 @@ mod tests {
         assert_eq!(parse(""), Ok(CertificatePlan::default()));
         let acme = parse("names = [\"cam.example\"]\nacme = { email = \"me@cam.example\" }").unwrap();
         let CertificatePlan::Acme(acme) = acme else { panic!("{acme:?}") };
-        assert_eq!(acme.directory, lets_encrypt());
+        assert_eq!((acme.directory, acme.challenge), (lets_encrypt(), Challenge::TlsAlpn));
+        let by_http = parse("names = [\"cam.example\"]\nacme = { challenge = \"http-01\" }").unwrap();
+        assert!(matches!(by_http, CertificatePlan::Acme(AcmePlan { challenge: Challenge::Http, .. })));
     }
 
     #[test]
@@ -160,7 +178,7 @@ mod tests {
             ("certificate = \"a\"\nkey = \"b\"\nacme = {}", "either"),
             ("certificate = \"a\"\nkey = \"b\"\nnames = [\"c\"]", "has its own"),
             ("names = [\"c\"]\nacme = { directory = \"http://a\" }", "no https://"),
-            ("names = [\"c\"]\nacme = { challenge = \"dns-01\" }", "challenge"),
+            ("names = [\"c\"]\nacme = { challenge = \"dns-01\" }", "dns-01"),
             ("pem = \"a\"", "pem"),
         ] {
             let error = parse(toml).unwrap_err().to_string();

@@ -15,6 +15,7 @@ pub mod metrics;
 mod patience;
 mod plain_head;
 pub mod problem;
+mod proof;
 mod refusal;
 pub mod router;
 mod security;

@@ -23,7 +23,7 @@ use crate::config::reserved::name_conflict;
 use crate::endpoint::{Context, Parts, Refusals, Route, StreamOf, StreamRoute};
 use crate::http::answers::Answers;
 use crate::http::bounded::bounded;
-use crate::http::{api, links, login, metrics, refusal};
+use crate::http::{api, links, login, metrics, proof, refusal};
 use crate::roster::Roster;
 
 /// All routes, and what each asks of a caller.
@@ -51,6 +51,7 @@ impl Routes {
     pub fn new(parts: Vec<Parts>, dialects: Vec<Refusals>, context: &Context, roster: &Arc<Roster>) -> Self {
         let mut routes = api::routes(context, roster);
         routes.push(metrics::route(context));
+        routes.push(proof::route(context));
         routes.extend(login::routes(context));
         routes.extend(links::routes(context));
         let (mut below, mut at) = (Vec::new(), Vec::new());

@@ -1,7 +1,8 @@
 //! A certificate from an authority by ACME (RFC 8555), for names that the world knows this server by.
 //!
 //! The names are proved by TLS-ALPN-01 (RFC 8737): the authority connects to the server's own TLS address and is shown a certificate that
-//! only the holder of the account can have made. So no other port and no file is needed; the world must reach a TLS address at port 443.
+//! only the holder of the account can have made. So no other port and no file is needed; the world must reach a TLS address at port 443. Or by
+//! HTTP-01 (RFC 8555 §8.3), where the world reaches port 80: the authority asks for an address with a token in it (`http/proof.rs`).
 
 use std::fs;
 use std::future::Future;
@@ -25,7 +26,7 @@ use x509_parser::parse_x509_certificate;
 
 use super::self_signed::keep;
 use super::{Certificates, TlsError, files, provider};
-use crate::config::tls::AcmePlan;
+use crate::config::tls::{AcmePlan, Challenge};
 use crate::net::fetch::{Address, Client};
 
 /// The account's address and key, as `instant-acme` writes them.
@@ -69,6 +70,7 @@ impl Acme {
             }
             let obtained = self.obtain(certificates).await;
             certificates.prove(None);
+            certificates.answers.forget();
             match obtained {
                 Ok(certificate) => {
                     self.due = due(&certificate);
@@ -91,7 +93,7 @@ impl Acme {
         let account = self.account().await?;
         let names: Vec<Identifier> = self.plan.names.iter().cloned().map(Identifier::Dns).collect();
         let mut order = account.new_order(&NewOrder::new(&names)).await.map_err(refused)?;
-        prove(&mut order, certificates).await?;
+        prove(&mut order, self.plan.challenge, certificates).await?;
         let key = KeyPair::generate().map_err(unusable)?;
         let request =
             CertificateParams::new(self.plan.names.clone()).and_then(|params| params.serialize_request(&key));
@@ -128,7 +130,11 @@ impl Acme {
 }
 
 /// Proves every name of the order.
-async fn prove(order: &mut Order, certificates: &Certificates) -> Result<(), TlsError> {
+async fn prove(order: &mut Order, by: Challenge, certificates: &Certificates) -> Result<(), TlsError> {
+    let (kind, called) = match by {
+        Challenge::TlsAlpn => (ChallengeType::TlsAlpn01, "tls-alpn-01"),
+        Challenge::Http => (ChallengeType::Http01, "http-01"),
+    };
     let mut proofs = std::collections::HashMap::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -137,11 +143,16 @@ async fn prove(order: &mut Order, certificates: &Certificates) -> Result<(), Tls
             continue;
         }
         let mut challenge = authorization
-            .challenge(ChallengeType::TlsAlpn01)
-            .ok_or_else(|| TlsError::Authority("it does not offer tls-alpn-01".to_owned()))?;
-        let name = challenge.identifier().to_string();
-        proofs.insert(name.clone(), proof(&name, challenge.key_authorization().digest().as_ref())?.into());
-        certificates.prove(Some(proofs.clone()));
+            .challenge(kind.clone())
+            .ok_or_else(|| TlsError::Authority(format!("it does not offer {called}")))?;
+        let (name, key) = (challenge.identifier().to_string(), challenge.key_authorization());
+        match by {
+            Challenge::TlsAlpn => {
+                proofs.insert(name.clone(), proof(&name, key.digest().as_ref())?.into());
+                certificates.prove(Some(proofs.clone()));
+            }
+            Challenge::Http => certificates.answers.add(challenge.token.clone(), key.as_str().to_owned()),
+        }
         challenge.set_ready().await.map_err(refused)?;
     }
     match order.poll_ready(&RetryPolicy::default()).await.map_err(refused)? {

@@ -3,6 +3,7 @@
 //! Not here: the handshake of a connection (`supervise::accept`), reading and writing on one (`net::transport`).
 
 mod acme;
+mod answers;
 mod files;
 mod self_signed;
 pub mod trust;
@@ -19,6 +20,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
 use self::acme::Acme;
+pub use self::answers::ProofAnswers;
 use self::files::Files;
 use crate::config::tls::CertificatePlan;
 
@@ -58,6 +60,8 @@ pub struct Certificates {
     current: RwLock<Option<Arc<CertifiedKey>>>,
     /// Shown to an authority that asks whether a name is ours, by name.
     proofs: RwLock<Option<Proofs>>,
+    /// Given to one that asks by HTTP.
+    answers: Arc<ProofAnswers>,
 }
 
 type Proofs = HashMap<String, Arc<CertifiedKey>>;
@@ -141,6 +145,11 @@ impl Tls {
     /// How connections agree on TLS.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// What an authority is answered that asks by HTTP.
+    pub fn answers(&self) -> Arc<ProofAnswers> {
+        Arc::clone(&self.certificates.answers)
     }
 
     /// Keeps the certificate good for as long as the server runs.
