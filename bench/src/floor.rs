@@ -5,7 +5,7 @@
 //! and AES-GCM for each packet (see `seal`).
 //!
 //! It answers a WebSocket handshake with a constant (see `load::websocket`), so the same client reads it and the real
-//! server. The cost of a server is quoted as a multiple of this program's.
+//! server; whoever asks for `/bare` gets the same bytes as an endless body. The cost of a server is quoted as a multiple of this program's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -119,7 +119,8 @@ fn hear(place: &mut Option<Client>, sealer: impl FnOnce() -> Sealer) {
             client.sealer = sealed.map(|_| sealer());
             let port = sealed.or_else(|| buffer[..length].strip_prefix(b"UDP "));
             client.datagrams = port.and_then(|port| wanted(client, port));
-            client.watching = client.socket.write(ANSWER.as_bytes()).is_ok();
+            let answer = if buffer.starts_with(b"GET /bare ") { BARE } else { ANSWER };
+            client.watching = client.socket.write(answer.as_bytes()).is_ok();
         }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -189,6 +190,8 @@ const DATAGRAM: usize = 1_400;
 const MOST_BYTES: usize = 64_400;
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// For a client that only counts what it reads.
+const BARE: &str = "HTTP/1.1 200 OK\r\n\r\n";
 
 #[cfg(test)]
 mod tests {

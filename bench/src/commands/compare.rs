@@ -53,9 +53,12 @@ pub(crate) fn run(lab: &Lab, viewers: usize, only: &str) -> Result<Outcome, Benc
             server.push(turn(lab, &running, &target, viewers, what, &mut outcome)?);
             drop(running);
             let running = lab.floor(mode)?;
-            let target = match path.starts_with("rtsp+udp") {
-                true => Target::parse(&format!("udp://{}", running.address()))?,
-                false => running.socket("/")?,
+            let address = running.address();
+            let target = match path.split_once(":/") {
+                Some(("rtsp+udp", _)) => Target::parse(&format!("udp://{address}"))?,
+                // Those who read RTMP and RTSP only count bytes: a floor's client that did more would sleep less and be woken less, which costs the sender less.
+                Some(_) => Target::parse(&format!("http://{address}/bare"))?,
+                None => running.socket("/")?,
             };
             floor.push(turn(lab, &running, &target, viewers, floor_name, &mut outcome)?);
         }
