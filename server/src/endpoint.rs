@@ -44,6 +44,11 @@ pub trait Endpoint: Sync {
         &[]
     }
 
+    /// Ends of the paths of `http://` and `https://` addresses that are its, whoever has those schemes: `/whep`.
+    fn web_paths(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// A key by which its table is known where it stands without its name, as in `source = { from = "front" }`.
     fn key(&self) -> Option<&'static str> {
         None
@@ -260,6 +265,12 @@ pub trait Egress: Send + Sync {
 pub struct Outgoing {
     /// What it sends; there is something in it.
     pub stream: Arc<Stream>,
+    /// Whose that is.
+    pub camera: Arc<Camera>,
+    /// Where another stream is made of it, if it has to be another one: with other sound.
+    pub cameras: Arc<Cameras>,
+    /// What makes it.
+    pub tasks: Tasks,
     /// Keeps the source on until the egress has a subscription of its own.
     pub hold: Hold,
     /// To be called when the other server takes the stream.

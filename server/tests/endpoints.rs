@@ -222,5 +222,5 @@ fn the_reference_explains_every_key_of_the_sections() {
 #[test]
 fn only_sources_of_the_network_and_the_test_camera_are_open_to_the_api() {
     let open: Vec<&str> = ENDPOINTS.iter().filter(|e| e.is_open_to_api()).map(|e| e.name()).collect();
-    assert_eq!(open, ["test", "tcp", "tcp-listen", "udp", "http-pull", "derived", "rtmp", "rtsp"]);
+    assert_eq!(open, ["test", "tcp", "tcp-listen", "udp", "http-pull", "derived", "rtmp", "rtsp", "webrtc"]);
 }

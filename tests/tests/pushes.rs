@@ -11,6 +11,7 @@ use container::flv::TagKind;
 use firstlight_e2e::camera::free_port;
 use firstlight_e2e::clip::{self, PLAIN};
 use firstlight_e2e::rtmp::{Peer, Program};
+use firstlight_e2e::webrtc::ANYWHERE;
 use firstlight_e2e::{Server, Viewer, eventually, tool, within};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -183,6 +184,58 @@ fn what_another_server_shows_is_a_source_by_rtmp_and_http_and_comes_back_with_it
     assert!(!all.contains(SECRET) && !server.log().contains(SECRET), "{all} {}", server.log());
 }
 
+/// Looks at a stream that has pictures and Opus.
+fn plays(server: &Server, path: &str) -> Viewer {
+    let mut viewer = Viewer::open(server, path);
+    let seen = viewer.binaries(60).concat();
+    let decoded = tool::decode("mp4", &seen);
+    assert_eq!(decoded.errors, "");
+    assert!(decoded.pictures >= 15, "{}", decoded.pictures);
+    let kinds = tool::probe(&seen, "stream=codec_name");
+    assert!(kinds.contains("h264") && kinds.contains("opus"), "{kinds}");
+    viewer
+}
+
+#[test]
+fn streams_go_from_server_to_server_by_whep_and_whip_and_come_back_with_it() {
+    let https = free_port();
+    let rights = "rights = { publish = [\"guest\"], view = [\"guest\", \"eye\"] }";
+    let mut other = Server::start(&format!(
+        "[http]\nlisten_tls = [\"{https}\"]\n{ANYWHERE}[streams.eye]\nsource = {PATTERN}\n[streams.guest]\n\
+         [tokens.camera]\ntoken = \"{SECRET}\"\n{rights}\n"
+    ));
+    let pem = std::fs::read_to_string(other.directory().join("firstlight.tls/self-signed.pem")).unwrap();
+    let pinned = format!("fingerprint = \"{}\"", fingerprint(&pem));
+    // Whoever calls needs no port of its own to be called at.
+    let server = Server::start(&format!(
+        "[webrtc]\nlisten = []\n[streams.eye]\nsource = {{ webrtc = {{ url = \"https://{https}/eye/whep\", token = \"{SECRET}\", {pinned} }} }}\n\
+         [streams.plain]\nsource = \"http://{}/eye/whep?token={SECRET}\"\n\
+         [streams.refused]\nsource = \"whep://wrong@{}/eye/whep\"\n\
+         [streams.front]\nsource = {PATTERN}\npush = {{ url = \"https://{SECRET}@{https}/guest/whip\", {pinned} }}\n",
+        other.address(),
+        other.address()
+    ));
+    plays(&server, "/plain/ws?format=fmp4");
+    let mut here = plays(&server, "/eye/ws?format=fmp4");
+    let push = await_push(&server, "sending");
+    assert_eq!(push["to"], format!("https://{https}/guest/whip"), "{push}");
+    plays(&other, &format!("/guest/ws?format=fmp4&token={SECRET}"));
+    let _viewer = Viewer::open(&server, "/refused/ws?format=fmp4");
+    let why = server.await_reason("refused");
+    assert!(why.contains("it answers 401 Unauthorized: ") && !why.contains("wrong@"), "{why}");
+    other.terminate();
+    assert!(other.await_end(Duration::from_secs(10)).success());
+    await_push(&server, "reconnecting");
+    server.await_reason("eye");
+    other.start_again();
+    server.await_state("eye", "live", Duration::from_secs(20));
+    here.binaries(20);
+    await_push(&server, "sending");
+    plays(&other, &format!("/guest/ws?format=fmp4&token={SECRET}"));
+    let all = server.get("/api/v1/streams").body;
+    assert!(!all.contains(SECRET) && !server.log().contains(SECRET), "{all} {}", server.log());
+}
+
 #[test]
 fn what_ffmpeg_serves_by_rtmp_is_a_source() {
     let address = free_port();
@@ -206,6 +259,7 @@ fn a_push_that_cannot_be_is_refused_without_its_secrets() {
         ("\"rtmp://anna:hidden@host/a/b?user=anna\"", "said twice"),
         ("{ url = \"rtmp://host/a/hidden\", ca = \"x.pem\" }", "TLS"),
         ("{ url = \"rtmp://host/a/hidden\", often = true }", "often"),
+        ("\"https://hidden:hidden@host:x/a/whip\"", "expected an address"),
         ("[\"hidden\"]", "expected an address"),
     ] {
         let directory = firstlight_e2e::program::scratch();

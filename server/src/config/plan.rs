@@ -407,7 +407,7 @@ const MAX_LINGER: Duration = Duration::from_secs(365 * 86_400);
 pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn Source>, ConfigError> {
     if let Some(url) = value.as_str() {
         let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-        return match endpoints.iter().find(|e| e.schemes().contains(&scheme)) {
+        return match of_address(url, endpoints) {
             Some(endpoint) => endpoint.source(value),
             None => {
                 // Without the address itself, which may hold a password.
@@ -442,10 +442,7 @@ pub fn source(value: Section<'_>, endpoints: &[&dyn Endpoint]) -> Result<Box<dyn
 /// The endpoint that a source's value is for, if it is for any.
 pub fn endpoint_of<'e>(value: &toml::Value, endpoints: &[&'e dyn Endpoint]) -> Option<&'e dyn Endpoint> {
     match value {
-        toml::Value::String(url) => {
-            let scheme = url.split_once(':').map_or(url.as_str(), |(scheme, _)| scheme);
-            endpoints.iter().copied().find(|e| e.schemes().contains(&scheme))
-        }
+        toml::Value::String(url) => of_address(url, endpoints),
         toml::Value::Table(table) => {
             let named = |e: &dyn Endpoint| !e.schemes().is_empty() && table.contains_key(e.name());
             let own = |e: &dyn Endpoint| e.key().is_some_and(|key| table.contains_key(key));
@@ -457,6 +454,16 @@ pub fn endpoint_of<'e>(value: &toml::Value, endpoints: &[&'e dyn Endpoint]) -> O
         }
         _ => None,
     }
+}
+
+/// Whose an address is: by its scheme, and one of the web by its path, if that is somebody's.
+fn of_address<'e>(url: &str, endpoints: &[&'e dyn Endpoint]) -> Option<&'e dyn Endpoint> {
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let is_web = matches!(scheme, "http" | "https");
+    let by_path = |e: &&dyn Endpoint| is_web && e.web_paths().iter().any(|end| path.ends_with(end));
+    let mut all = endpoints.iter().copied();
+    all.clone().find(by_path).or_else(|| all.find(|e| e.schemes().contains(&scheme)))
 }
 
 fn sources(endpoints: &[&dyn Endpoint]) -> String {

@@ -112,6 +112,11 @@ impl Client {
         })
     }
 
+    /// Reaches other servers so.
+    pub const fn over(secure: Dialer) -> Self {
+        Self { secure }
+    }
+
     /// Asks for what is at an address: an answer of at most so many bytes, whole within this time.
     ///
     /// # Errors

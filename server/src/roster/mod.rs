@@ -244,7 +244,7 @@ impl Roster {
                 if let (Some(known), Some(plan)) = (running.get_mut(name), new.remove(name)) {
                     known.camera.set_demand(plan.demand);
                     known.camera.seat().set_second(plan.second_publisher);
-                    known.camera.pushes().turn_into(&known.camera, plan.pushes, &self.tasks);
+                    known.camera.pushes().turn_into(&known.camera, plan.pushes, &self.cameras, &self.tasks);
                     known.camera.data().turn_into(&known.camera, plan.data, &self.tasks);
                     known.definition = plan.definition;
                 }
@@ -277,7 +277,7 @@ impl Roster {
         };
         camera.set_demand(plan.demand);
         camera.seat().set_second(plan.second_publisher);
-        camera.pushes().turn_into(&camera, plan.pushes, &self.tasks);
+        camera.pushes().turn_into(&camera, plan.pushes, &self.cameras, &self.tasks);
         camera.data().turn_into(&camera, plan.data, &self.tasks);
         let over = CancellationToken::new();
         let (watched, guard) = (Arc::clone(&camera), over.clone().drop_guard());

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::backoff::{Backoff, random};
-use super::cameras::{Camera, Trouble};
+use super::cameras::{Camera, Cameras, Trouble};
 use super::source::caught;
 use super::tasks::Tasks;
 use crate::endpoint::{Egress, Outgoing};
@@ -150,12 +150,20 @@ impl Pushes {
     }
 
     /// Makes these the pushes of a camera: what is written as before goes on, what is not any more says goodbye.
-    pub(crate) fn turn_into(&self, camera: &Arc<Camera>, plans: Vec<Destination>, tasks: &Tasks) {
+    pub(crate) fn turn_into(
+        &self,
+        camera: &Arc<Camera>,
+        plans: Vec<Destination>,
+        cameras: &Arc<Cameras>,
+        tasks: &Tasks,
+    ) {
         let mut running = self.lock();
         let mut before = std::mem::take(&mut *running);
         for plan in plans {
             let known = before.iter().position(|known| known.written == plan.written);
-            running.push(known.map_or_else(|| start(camera, plan, tasks), |known| before.swap_remove(known)));
+            running.push(
+                known.map_or_else(|| start(camera, plan, cameras, tasks), |known| before.swap_remove(known)),
+            );
         }
     }
 
@@ -164,12 +172,16 @@ impl Pushes {
     }
 }
 
-fn start(camera: &Arc<Camera>, plan: Destination, tasks: &Tasks) -> Running {
+fn start(camera: &Arc<Camera>, plan: Destination, cameras: &Arc<Cameras>, tasks: &Tasks) -> Running {
     let stop = camera.stop().child_token();
     let push =
         Arc::new(Push { label: plan.egress.label(), status: Mutex::default(), failures: AtomicU64::new(0) });
     let (watched, shown, over) = (Arc::clone(camera), Arc::clone(&push), stop.clone());
-    tasks.spawn("push", async move { keep(&watched, &shown, plan.egress, plan.on_demand, &over).await });
+    let among = (Arc::clone(cameras), tasks.clone());
+    tasks.spawn(
+        "push",
+        async move { keep(&watched, &shown, plan.egress, plan.on_demand, &among, &over).await },
+    );
     Running { written: plan.written, push, _over: stop.drop_guard() }
 }
 
@@ -192,6 +204,7 @@ async fn keep(
     push: &Arc<Push>,
     egress: Arc<dyn Egress>,
     on_demand: bool,
+    among: &(Arc<Cameras>, Tasks),
     stop: &CancellationToken,
 ) {
     let mut backoff = Backoff::between(FIRST, LONGEST);
@@ -208,7 +221,7 @@ async fn keep(
             },
         };
         push.enter(PushState::Connecting);
-        let ended = run_once(camera, push, egress.as_ref(), (on_demand, hold), stop).await;
+        let ended = run_once(camera, push, egress.as_ref(), (on_demand, hold), among, stop).await;
         fresh = false;
         match ended {
             Ended::Stopped => return,
@@ -259,6 +272,7 @@ async fn run_once(
     push: &Arc<Push>,
     egress: &dyn Egress,
     (on_demand, hold): (bool, Hold),
+    (cameras, tasks): &(Arc<Cameras>, Tasks),
     stop: &CancellationToken,
 ) -> Ended {
     let _follower = on_demand.then(|| Follower::new(camera));
@@ -272,7 +286,15 @@ async fn run_once(
             begun.get_or_init(Instant::now);
         })
     };
-    let outgoing = Outgoing { stream: Arc::clone(camera.stream()), hold, taken, stop: end.clone() };
+    let outgoing = Outgoing {
+        stream: Arc::clone(camera.stream()),
+        camera: Arc::clone(camera),
+        cameras: Arc::clone(cameras),
+        tasks: tasks.clone(),
+        hold,
+        taken,
+        stop: end.clone(),
+    };
     let mut run = caught(egress.run(outgoing), EgressError::Ended);
     let ended = tokio::select! {
         result = &mut run => return match result {

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 pub use self::look::{Look, look};
-pub use self::sound::{Fit, Sound, Sounding, fit, with_sound};
+pub use self::sound::{Fit, Sound, Sounding, fit, with_sound, with_sound_among};
 pub use self::source::{Budget, Gop, Target, Transcode};
 pub use self::thinning::Thinning;
 use crate::telemetry::Throttle;

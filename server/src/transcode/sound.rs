@@ -23,9 +23,9 @@ use tracing::warn;
 use super::QUEUE;
 use crate::endpoint::{Context, Source};
 use crate::error::SourceError;
-use crate::supervise::cameras::Camera;
+use crate::supervise::cameras::{Camera, Cameras};
 use crate::supervise::renditions::rendition;
-use crate::supervise::tasks;
+use crate::supervise::tasks::{self, Tasks};
 use crate::telemetry::Throttle;
 
 /// A stream that has shown so many pictures, or has been live for so long, and was not heard, has no sound.
@@ -104,8 +104,19 @@ pub async fn with_sound(
     sound: Sound,
     patience: Duration,
 ) -> Option<Sounding> {
+    with_sound_among(&context.cameras, &context.tasks, camera, sound, patience).await
+}
+
+/// The same for who has no [`Context`]: a push.
+pub async fn with_sound_among(
+    cameras: &Cameras,
+    tasks: &Tasks,
+    camera: &Arc<Camera>,
+    sound: Sound,
+    patience: Duration,
+) -> Option<Sounding> {
     let watched = tokio::time::timeout(patience, heard(camera.stream())).await.ok()?;
-    Some(Sounding { stream: fitting(context, camera, sound), _watched: watched })
+    Some(Sounding { stream: fitting(cameras, tasks, camera, sound), _watched: watched })
 }
 
 /// The same for somebody who watches the camera's stream already, and is not to wait for sound that may not come: it is taken to have the
@@ -113,18 +124,18 @@ pub async fn with_sound(
 pub fn fit(context: &Context, camera: &Arc<Camera>, sound: Sound) -> Fit {
     let snapshot = camera.stream().snapshot();
     if snapshot.live && !snapshot.tracks.is_empty() {
-        return Fit::Known(fitting(context, camera, sound));
+        return Fit::Known(fitting(&context.cameras, &context.tasks, camera, sound));
     }
     let (context, camera) = (context.clone(), Arc::clone(camera));
     Fit::Later(Box::pin(async move {
         // Whoever waits for this watches the camera already, and counts once.
         let mut units = camera.stream().subscribe(LagPolicy::default()).observe();
         while matches!(units.next().await, Next::Skipped { .. }) {}
-        fitting(&context, &camera, sound)
+        fitting(&context.cameras, &context.tasks, &camera, sound)
     }))
 }
 
-fn fitting(context: &Context, camera: &Arc<Camera>, sound: Sound) -> Arc<Stream> {
+fn fitting(cameras: &Cameras, tasks: &Tasks, camera: &Arc<Camera>, sound: Sound) -> Arc<Stream> {
     let origin = camera.stream();
     // MPEG audio is no sound that anything is made of.
     let stays = |track: &Track| sound.takes(track) || track.parameters.codec() == Codec::MpegAudio;
@@ -133,7 +144,7 @@ fn fitting(context: &Context, camera: &Arc<Camera>, sound: Sound) -> Arc<Stream>
     }
     let to = sound.codecs[0];
     let source = || -> Arc<dyn Source> { Arc::new(OtherSound { origin: origin.name().clone(), to }) };
-    match rendition(&context.cameras, &context.tasks, camera, &to.name().to_lowercase(), source) {
+    match rendition(cameras, tasks, camera, &to.name().to_lowercase(), source) {
         Ok(rendition) => Arc::clone(rendition.stream()),
         Err(reason) => {
             warn!(stream = %origin.name(), reason, "its sound could not be made to fit: it is passed through");

@@ -2,52 +2,41 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use peer::addresses::{MOST, of_this_machine};
+
 /// Addresses of this machine that a peer may be able to reach, for ports that listen on these.
 pub(super) fn local(ports: &[SocketAddr]) -> Vec<SocketAddr> {
-    let interfaces = || if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|one| one.ip());
-    let mut all: Vec<SocketAddr> = ports.iter().flat_map(|port| beneath(*port, interfaces())).collect();
+    let machine = of_this_machine();
+    let mut all: Vec<SocketAddr> = ports.iter().flat_map(|port| beneath(*port, &machine)).collect();
     all.dedup();
     all.truncate(MOST);
     all
 }
 
 /// What an address that is listened on stands for, on a machine with these.
-fn beneath(port: SocketAddr, interfaces: impl Iterator<Item = IpAddr>) -> Vec<SocketAddr> {
+fn beneath(port: SocketAddr, machine: &[IpAddr]) -> Vec<SocketAddr> {
     if !port.ip().is_unspecified() {
         return vec![SocketAddr::new(port.ip().to_canonical(), port.port())];
     }
-    let of_family = interfaces.filter(|ip| port.is_ipv6() || ip.is_ipv4()).filter(|ip| !is_link_local(ip));
-    let (loopback, mut others): (Vec<_>, Vec<_>) = of_family.partition(IpAddr::is_loopback);
-    // IPv4 first: on most networks it is what surely works.
-    others.sort_by_key(IpAddr::is_ipv6);
+    let of_family = machine.iter().copied().filter(|ip| port.is_ipv6() || ip.is_ipv4());
+    let (loopback, others): (Vec<_>, Vec<_>) = of_family.partition(IpAddr::is_loopback);
     // Whoever is on this machine finds its other addresses as well.
     let chosen = if others.is_empty() { loopback } else { others };
     chosen.into_iter().map(|ip| SocketAddr::new(ip, port.port())).collect()
 }
-
-/// An address that means something only together with an interface, which a candidate has no place for.
-fn is_link_local(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
-}
-
-/// Browsers try every pair; a machine with many containers has many addresses.
-const MOST: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn beneath_of(port: &str, interfaces: &[&str]) -> Vec<String> {
-        let interfaces = interfaces.iter().map(|ip| ip.parse().unwrap());
-        beneath(port.parse().unwrap(), interfaces).iter().map(ToString::to_string).collect()
+        let interfaces: Vec<_> = interfaces.iter().map(|ip| ip.parse().unwrap()).collect();
+        beneath(port.parse().unwrap(), &interfaces).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn every_address_stands_for_those_of_the_machine_that_others_can_use() {
-        let machine = ["127.0.0.1", "::1", "2001:db8::5", "192.0.2.5", "fe80::1"];
+        let machine = ["192.0.2.5", "2001:db8::5", "127.0.0.1", "::1"];
         assert_eq!(beneath_of("[::]:8555", &machine), ["192.0.2.5:8555", "[2001:db8::5]:8555"]);
         assert_eq!(beneath_of("0.0.0.0:8555", &machine), ["192.0.2.5:8555"]);
         assert_eq!(beneath_of("0.0.0.0:8555", &["127.0.0.1"]), ["127.0.0.1:8555"]);

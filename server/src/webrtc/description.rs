@@ -1,5 +1,6 @@
-//! Session descriptions as browsers write them (RFC 8829), as far as is not str0m's: what an offer asks for, and what an answer has to say
-//! besides.
+//! Session descriptions as browsers write them (RFC 8829), as far as is not str0m's: what an offer asks for, and offers changed.
+//!
+//! Not here: what an answer has to say (`peer::answer`).
 
 use std::fmt::Write as _;
 
@@ -82,85 +83,6 @@ impl Medium {
     }
 }
 
-/// What of an answer is used.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Used {
-    pub(super) video: bool,
-    pub(super) audio: bool,
-}
-
-/// Completes an answer: what goes out is one stream, so that a page gets pictures and sound together, and a medium without a format in
-/// common is refused as it has to be. Media that are not used are said to be so, and that there are no more candidates than these.
-pub(super) fn complete(answer: &str, used: Used) -> String {
-    let (head, media) = sections(answer);
-    let mut refused: Vec<&str> = Vec::new();
-    let mut rest = String::with_capacity(answer.len());
-    for medium in &media {
-        let first = medium.first().copied().unwrap_or_default();
-        let is_used = match first.split(' ').next() {
-            Some("m=video") => used.video,
-            Some("m=audio") => used.audio,
-            _ => true,
-        };
-        let has_formats = first.split_ascii_whitespace().nth(3).is_some();
-        let last = medium.iter().rposition(|line| line.starts_with("a=candidate:"));
-        for (at, line) in medium.iter().enumerate() {
-            // Writing to a string does not fail.
-            let _ = match *line {
-                _ if line.starts_with("m=") && !has_formats => {
-                    let mut words = line.split_ascii_whitespace();
-                    let kind = words.next().unwrap_or_default();
-                    write!(rest, "{kind} 0 {} 0\r\n", words.nth(1).unwrap_or("UDP/TLS/RTP/SAVPF"))
-                }
-                "a=sendrecv" | "a=sendonly" | "a=recvonly" if !is_used || !has_formats => {
-                    write!(rest, "a=inactive\r\n")
-                }
-                _ => match line.strip_prefix("a=msid:").and_then(|msid| msid.split_once(' ')) {
-                    Some((_, track)) => write!(rest, "a=msid:{STREAM} {track}\r\n"),
-                    None => match line.split_once(" msid:").filter(|_| line.starts_with("a=ssrc:")) {
-                        Some((ssrc, msid)) => {
-                            let track = msid.split_once(' ').map_or(msid, |(_, track)| track);
-                            write!(rest, "{ssrc} msid:{STREAM} {track}\r\n")
-                        }
-                        None => write!(rest, "{line}\r\n"),
-                    },
-                },
-            };
-            if let Some(mid) = line.strip_prefix("a=mid:").filter(|_| !has_formats) {
-                refused.push(mid);
-            }
-            if last == Some(at) {
-                rest.push_str("a=end-of-candidates\r\n");
-            }
-        }
-    }
-    let mut text = String::with_capacity(answer.len());
-    for line in head {
-        let _ = match line.strip_prefix("a=group:BUNDLE") {
-            Some(mids) => {
-                let kept = mids.split_ascii_whitespace().filter(|mid| !refused.contains(mid));
-                write!(text, "a=group:BUNDLE{}\r\n", kept.fold(String::new(), |all, mid| all + " " + mid))
-            }
-            None if line.starts_with("a=msid-semantic:") => write!(text, "a=msid-semantic:WMS {STREAM}\r\n"),
-            None => write!(text, "{line}\r\n"),
-        };
-    }
-    text + &rest
-}
-
-/// The lines before the first medium, and those of each.
-fn sections(text: &str) -> (Vec<&str>, Vec<Vec<&str>>) {
-    let (mut head, mut media) = (Vec::new(), Vec::<Vec<&str>>::new());
-    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-        match media.last_mut() {
-            _ if line.starts_with("m=") => media.push(vec![line]),
-            Some(medium) => medium.push(line),
-            None => head.push(line),
-        }
-    }
-    (head, media)
-}
-
 /// The value of the first line that begins so.
 pub(super) fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.trim_end().strip_prefix(name))
@@ -203,8 +125,6 @@ pub(super) fn restarted(offer: &str, fragment: &str, password: &str) -> Option<S
 
 /// The extension that numbers the packets of a connection (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 const TRANSPORT_FEEDBACK: &str = "draft-holmer-rmcat-transport-wide-cc-extensions";
-/// The stream that everything of a session belongs to.
-const STREAM: &str = "firstlight";
 /// Browsers list a few dozen.
 const MOST_CODECS: usize = 128;
 
@@ -232,20 +152,6 @@ mod tests {
         assert_eq!((video.receives, video.sends, video.codecs), (true, true, vec!["H264".to_owned()]));
         assert!(asked.data);
         assert_eq!(Asked::of("nonsense\r\nm=\r\na=rtpmap:1\r\n"), Asked::default());
-    }
-
-    #[test]
-    fn an_answer_is_one_stream_and_refuses_what_it_has_no_format_for() {
-        let answer = "v=0\r\ns=-\r\na=group:BUNDLE 0 1\r\na=msid-semantic: WMS x y\r\n\
-            m=audio 9 UDP/TLS/RTP/SAVPF \r\na=mid:0\r\na=sendonly\r\na=msid:x t\r\na=candidate:1\r\na=candidate:2\r\n\
-            m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:y u\r\na=ssrc:5 cname:u\r\na=ssrc:5 msid:y u\r\n";
-        let complete = complete(answer, Used { video: true, audio: false });
-        assert_eq!(
-            complete,
-            "v=0\r\ns=-\r\na=group:BUNDLE 1\r\na=msid-semantic:WMS firstlight\r\n\
-            m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=inactive\r\na=msid:firstlight t\r\na=candidate:1\r\na=candidate:2\r\na=end-of-candidates\r\n\
-            m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=msid:firstlight u\r\na=ssrc:5 cname:u\r\na=ssrc:5 msid:firstlight u\r\n"
-        );
     }
 
     #[test]

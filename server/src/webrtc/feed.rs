@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hub::{LagPolicy, PackagingKey, Stream, Subscription};
 use media::{Chunk, CodecParameters, MediaKind, MediaTime, Timescale, Track, Wallclock};
+use peer::agreed::{PACKET, Packet};
 use rtp::{packet, sdp};
 use rtsp::{Origin, Packaging, Packets, TrackPlan};
 
@@ -58,7 +59,7 @@ impl Feed {
     }
 
     /// Its packets, from the last random access point on.
-    pub(super) fn subscribe(&self) -> Subscription<Chunk> {
+    pub(crate) fn subscribe(&self) -> Subscription<Chunk> {
         let plans = Arc::clone(&self.plans);
         self.stream.subscribe_packaged(&self.key, LagPolicy::default(), move || {
             let origin = Origin {
@@ -69,15 +70,6 @@ impl Feed {
             Box::new(Packaging::of_packets(PACKET, &plans, Duration::ZERO, origin))
         })
     }
-}
-
-/// One packet, as all viewers are sent it.
-#[derive(Debug, Clone)]
-pub(super) struct Packet {
-    pub(super) kind: MediaKind,
-    pub(super) marker: bool,
-    pub(super) timestamp: u32,
-    pub(super) payload: Arc<[u8]>,
 }
 
 /// A chunk taken apart.
@@ -104,15 +96,8 @@ impl Parts {
     }
 }
 
-impl Packet {
-    /// Its length with all headers.
-    pub(super) fn bytes(&self) -> usize {
-        self.payload.len() + HEADERS
-    }
-}
-
 /// The packets of a chunk.
-pub(super) fn packets(chunk: &Chunk) -> Vec<Packet> {
+pub(crate) fn packets(chunk: &Chunk) -> Vec<Packet> {
     let packet = |packet: rtsp::Packet| {
         let kind = match packet.channel {
             PICTURES => MediaKind::Video,
@@ -127,13 +112,13 @@ pub(super) fn packets(chunk: &Chunk) -> Vec<Packet> {
 
 /// Places media time on the clock, evenly: what is shown together was not always sent together.
 #[derive(Debug, Default)]
-pub(super) struct Placed {
+pub(crate) struct Placed {
     at: Option<(MediaTime, Instant)>,
 }
 
 impl Placed {
     /// When a chunk was, for the sender's reports.
-    pub(super) fn place(&mut self, chunk: &Chunk) -> Instant {
+    pub(crate) fn place(&mut self, chunk: &Chunk) -> Instant {
         if let Some((time, instant)) = self.at {
             let since = chunk.dts.saturating_sub(time).ticks_in(Timescale::MICROS);
             let expected = u64::try_from(since).ok().map(|since| instant + Duration::from_micros(since));
@@ -151,10 +136,6 @@ impl Placed {
 /// Channels of a chunk's packets.
 const PICTURES: u8 = 0;
 const SOUND: u8 = 2;
-/// Bytes of a packet at most: with what SRTP and a tunnel put around it, it still fits everywhere.
-const PACKET: usize = 1_200;
-/// Of RTP with SRTP's tag, UDP and IP.
-const HEADERS: usize = 60;
 /// Clocks that are further apart have nothing to do with each other.
 const MISPLACED: Duration = Duration::from_millis(200);
 
@@ -162,6 +143,7 @@ const MISPLACED: Duration = Duration::from_millis(200);
 mod tests {
     use bytes::BytesMut;
     use media::TrackId;
+    use peer::agreed::HEADERS;
 
     use super::*;
 

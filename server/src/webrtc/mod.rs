@@ -44,9 +44,11 @@ pub use self::check::{LinkReport, SessionReport, Told, Unchecked, WayReport};
 pub use self::description::{Asked, Medium};
 pub use self::directory::Purpose;
 pub use self::feed::Feed;
+pub(crate) use self::feed::{Placed, packets};
 pub use self::offer::{Answered, Offer, Part, Session, Unacceptable, Wants};
-pub use self::peer::{Heard, Message};
+pub use self::peer::Heard;
 pub use self::settings::{IceServer, Settings};
+pub use ::peer::Message;
 
 use self::directory::{Directory, Place};
 use self::port::{Port, Way};

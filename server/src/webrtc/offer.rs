@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use media::{CodecParameters, G711Law, MediaKind, TrackId};
+use media::MediaKind;
+use peer::agreed::{self, Inputs, Medium, Output, RESENT};
+use peer::answer::{self, Used};
+use peer::formats::{self, READ, codec_of};
 use str0m::change::SdpOffer;
-use str0m::format::{Codec, PayloadParams};
-use str0m::media::{Direction, Mid};
+use str0m::format::Codec;
 use str0m::net::TcpType;
 use str0m::rtp::Extension;
 use str0m::{Candidate, Rtc, RtcConfig};
 use tokio::sync::mpsc;
 
 use super::check::Told;
-use super::description::{self, Asked, Used};
+use super::description::{self, Asked};
 use super::directory::{Place, Purpose};
-use super::peer::{Data, Heard, Message, Peer};
-use super::showing::{Output as Sent, Outputs, Showing};
-use super::taking::{Input, Taking, receiver};
+use super::peer::{Data, Heard, Peer};
+use super::showing::{Outputs, Showing};
+use super::taking::Taking;
 use super::worker::Command;
-use super::{Feed, Running, WebRtc};
+use super::{Feed, Message, Running, WebRtc};
 use crate::auth;
 use crate::config::values::Bitrate;
 use crate::supervise::audience::Admission;
@@ -56,7 +58,7 @@ pub struct Answered {
     text: String,
     fragment: String,
     outputs: Outputs,
-    inputs: Vec<Input>,
+    inputs: Inputs,
 }
 
 /// What goes over a connection.
@@ -130,8 +132,7 @@ impl Offer {
 
 /// What the sessions' configurations have in common: one certificate among them.
 pub(super) fn config() -> RtcConfig {
-    let config =
-        RtcConfig::new().set_ice_lite(true).set_rtp_mode(true).set_send_buffer_video(RESENT).clear_codecs();
+    let config = RtcConfig::new().set_ice_lite(true).set_rtp_mode(true).set_send_buffer_video(RESENT);
     let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate();
     match certificate {
         Some(certificate) => config.set_dtls_cert(certificate),
@@ -158,18 +159,15 @@ impl WebRtc {
             let quiet = SdpOffer::from_sdp_string(&quiet).map_err(|error| malformed(&error))?;
             rtc.sdp_api().accept_offer(quiet).map_err(|error| malformed(&error))?;
         }
-        let media = media(&rtc, &answer);
+        let media = agreed::media(&rtc, &answer);
         let outputs = wants.show.map(|feed| outputs(&rtc, &media, feed)).unwrap_or_default();
-        let inputs = if wants.takes { inputs(&rtc, &media) } else { Vec::new() };
-        let sends = |kind| inputs.iter().any(|input| input.id == id_of(kind));
-        let used = Used {
-            video: outputs.video.is_some() || sends(MediaKind::Video),
-            audio: outputs.audio.is_some() || sends(MediaKind::Audio),
-        };
-        if !used.video && !used.audio && !asked.data {
+        let inputs = if wants.takes { Inputs::of(&rtc, &media, &READ) } else { Inputs::default() };
+        let video = Used { sends: outputs.video.is_some(), takes: inputs.has(MediaKind::Video) };
+        let audio = Used { sends: outputs.audio.is_some(), takes: inputs.has(MediaKind::Audio) };
+        if !video.is_any() && !audio.is_any() && !asked.data {
             return Err(Unacceptable::NothingInCommon(nothing_in_common(&asked, wants)));
         }
-        let text_of_answer = description::complete(&answer, used);
+        let text_of_answer = answer::complete(&answer, video, audio);
         let fragment = rtc.direct_api().local_ice_credentials().ufrag;
         Ok(Answered { running, rtc, offer: text, text: text_of_answer, fragment, outputs, inputs })
     }
@@ -262,32 +260,9 @@ fn configured(config: RtcConfig, wants: Wants<'_>) -> RtcConfig {
         codecs.extend(parameters.filter_map(codec_of));
     }
     if wants.takes {
-        codecs.extend(
-            READ.into_iter()
-                .filter(|codec| receiver(*codec, 96, id_of(MediaKind::Video), Instant::now()).is_some()),
-        );
+        codecs.extend(READ);
     }
-    // A medium must have a format in the answer even if nothing will ever come.
-    codecs.extend(
-        [Codec::H264, Codec::Opus]
-            .into_iter()
-            .filter(|known| {
-                let kind = |codec: &Codec| codec.is_audio();
-                !codecs.iter().any(|codec| kind(codec) == kind(known))
-            })
-            .collect::<Vec<_>>(),
-    );
-    let config = codecs.iter().fold(config, |config, codec| match codec {
-        Codec::H264 => config.enable_h264(true),
-        Codec::H265 => config.enable_h265(true),
-        Codec::Vp8 => config.enable_vp8(true),
-        Codec::Vp9 => config.enable_vp9(true),
-        Codec::Av1 => config.enable_av1(true),
-        Codec::Opus => config.enable_opus(true, false),
-        Codec::PCMU => config.enable_pcmu(true, false),
-        Codec::PCMA => config.enable_pcma(true, false),
-        _ => config,
-    });
+    let config = formats::enabled(config, &codecs);
     let config = config.set_stats_interval(wants.show.map(|_| REPORTED));
     if wants.takes {
         return config;
@@ -299,86 +274,13 @@ fn configured(config: RtcConfig, wants: Wants<'_>) -> RtcConfig {
         .set_extension(4, Extension::RtpMid)
 }
 
-/// The media of an answer, in their order.
-fn media(rtc: &Rtc, answer: &str) -> Vec<(Mid, MediaKind, Direction)> {
-    let mids = answer.lines().filter_map(|line| line.trim_end().strip_prefix("a=mid:")).map(Mid::from);
-    let medium = |mid| {
-        let media = rtc.media(mid)?;
-        let kind = if media.kind().is_audio() { MediaKind::Audio } else { MediaKind::Video };
-        Some((mid, kind, media.direction()))
-    };
-    mids.filter_map(medium).collect()
-}
-
-/// What of a medium's formats both sides have.
-fn common(rtc: &Rtc, mid: Mid) -> impl Iterator<Item = &PayloadParams> {
-    let types = rtc.media(mid).map(|media| media.remote_pts()).unwrap_or_default();
-    types.iter().filter_map(|one| rtc.codec_config().params().iter().find(|known| known.pt() == *one))
-}
-
-fn outputs(rtc: &Rtc, media: &[(Mid, MediaKind, Direction)], feed: &Feed) -> Outputs {
+fn outputs(rtc: &Rtc, media: &[Medium], feed: &Feed) -> Outputs {
     let output = |kind: MediaKind| {
         let codec = codec_of(feed.parameters(kind)?)?;
-        let (mid, _, direction) = media.iter().find(|(_, other, _)| *other == kind)?;
-        if !direction.is_sending() {
-            return None;
-        }
-        let fits = |known: &&PayloadParams| {
-            let mode = known.spec().format.packetization_mode;
-            // Fragments need mode 1 (RFC 6184 §6.3).
-            known.spec().codec == codec && (codec != Codec::H264 || mode == Some(1))
-        };
-        let payload_type = common(rtc, *mid).find(fits)?.pt();
-        Some(Sent::new(*mid, payload_type, random() as u32))
+        let (mid, payload_type) = agreed::output(rtc, media, kind, codec)?;
+        Some(Output::new(mid, payload_type, random() as u32))
     };
     Outputs { video: output(MediaKind::Video), audio: output(MediaKind::Audio) }
-}
-
-fn inputs(rtc: &Rtc, media: &[(Mid, MediaKind, Direction)]) -> Vec<Input> {
-    let input = |kind: MediaKind| {
-        let (mid, _, direction) = media.iter().find(|(_, other, _)| *other == kind)?;
-        if !direction.is_receiving() {
-            return None;
-        }
-        let id = id_of(kind);
-        let formats: Vec<(u8, Codec)> = common(rtc, *mid)
-            .map(|known| (*known.pt(), known.spec().codec))
-            .filter(|(payload_type, codec)| receiver(*codec, *payload_type, id, Instant::now()).is_some())
-            .collect();
-        let (payload_type, _) = *formats.first()?;
-        Some(Input { mid: *mid, id, formats, payload_type, sender: None })
-    };
-    [MediaKind::Video, MediaKind::Audio].into_iter().filter_map(input).collect()
-}
-
-fn id_of(kind: MediaKind) -> TrackId {
-    match kind {
-        MediaKind::Video => TrackId::VIDEO,
-        MediaKind::Audio => TrackId::AUDIO,
-    }
-}
-
-/// As WebRTC calls it; `None` for what it has no place for.
-fn codec_of(parameters: &CodecParameters) -> Option<Codec> {
-    match parameters {
-        CodecParameters::H264(_) => Some(Codec::H264),
-        CodecParameters::H265(_) => Some(Codec::H265),
-        CodecParameters::Av1(_) => Some(Codec::Av1),
-        CodecParameters::Vp8(_) => Some(Codec::Vp8),
-        CodecParameters::Vp9(_) => Some(Codec::Vp9),
-        CodecParameters::Opus(_) => Some(Codec::Opus),
-        CodecParameters::G711(parameters) => {
-            let is_telephone = parameters.sample_rate() == 8_000 && parameters.channels() == 1;
-            is_telephone.then_some(match parameters.law() {
-                G711Law::Mu => Codec::PCMU,
-                G711Law::A => Codec::PCMA,
-            })
-        }
-        CodecParameters::Jpeg(_)
-        | CodecParameters::MpegVideo(_)
-        | CodecParameters::Aac(_)
-        | CodecParameters::MpegAudio(_) => None,
-    }
 }
 
 /// In words, what of an offer does not fit.
@@ -402,16 +304,11 @@ fn nothing_in_common(asked: &Asked, wants: Wants<'_>) -> String {
     )
 }
 
-/// What is read of those who publish, as far as there are payload formats for it, the best first.
-const READ: [Codec; 8] =
-    [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H265, Codec::Opus, Codec::PCMU, Codec::PCMA];
 /// Browsers' offers have a tenth.
 const MOST_BYTES: usize = 64 << 10;
 const MOST_MEDIA: usize = 16;
 /// How often it is looked how a viewer's link does.
 const REPORTED: Duration = Duration::from_millis(250);
-/// Packets of pictures that are kept of each viewer's to be sent again: a second, or a large keyframe.
-const RESENT: usize = 512;
 /// What is asked for later than this has been shown or given up.
 const RESENT_WITHIN: Duration = Duration::from_secs(1);
 /// The part of all bytes that may be sent again: with one packet in ten lost it is more than a tenth now and then.

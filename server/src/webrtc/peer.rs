@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use str0m::channel::ChannelId;
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
@@ -18,7 +17,7 @@ use super::port::{Outbox, Way};
 use super::showing::Showing;
 use super::taking::Taking;
 use super::transactions::Transactions;
-use super::{Patch, Patched, Running, description};
+use super::{Message, Patch, Patched, Running, description};
 
 /// A session.
 #[derive(Debug)]
@@ -71,17 +70,6 @@ pub enum Heard {
     Message(Message),
     /// It is gone.
     Closed(String),
-}
-
-/// One message of a data channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The channel's name.
-    pub label: String,
-    /// Text, not bytes.
-    pub is_text: bool,
-    /// What it says.
-    pub bytes: Bytes,
 }
 
 /// Why a session ended, in words for the log.

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use hub::Subscription;
 use media::{Chunk, CodecParameters, MediaKind};
+use peer::agreed::{Output, Packet};
 use str0m::Rtc;
-use str0m::media::{Mid, Pt};
-use str0m::rtp::RtpWrite;
 use str0m::stats::{MediaEgressStats, PeerStats};
 
-use super::feed::{Feed, Packet, Parts, packets};
+use super::feed::{Feed, Parts, packets};
 use super::link::{Kind, Link, Report};
 use super::pacer::Pacer;
 use crate::supervise::audience::Admission;
@@ -47,17 +46,6 @@ pub(super) struct Outputs {
     pub(super) audio: Option<Output>,
 }
 
-/// One medium that is sent.
-#[derive(Debug)]
-pub(super) struct Output {
-    mid: Mid,
-    payload_type: Pt,
-    /// Number of the next packet.
-    number: u64,
-    /// Timestamp of the last one.
-    timestamp: Option<u32>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// There is no connection yet.
@@ -66,33 +54,6 @@ enum Stage {
     Waiting,
     /// Has everything before the chunk of this number.
     From(u64),
-}
-
-impl Output {
-    /// Begins with a number of chance, low enough to stay far from where it starts over (RFC 3711 §3.3.1).
-    pub(super) fn new(mid: Mid, payload_type: Pt, chance: u32) -> Self {
-        Self { mid, payload_type, number: u64::from(chance & 0x3fff), timestamp: None }
-    }
-
-    pub(super) fn mid(&self) -> Mid {
-        self.mid
-    }
-
-    fn write(&mut self, rtc: &mut Rtc, packet: &Packet, wallclock: Instant) {
-        let timestamp = packet.timestamp;
-        let mut direct = rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(self.mid, None) else { return };
-        let write = RtpWrite::new(
-            self.payload_type,
-            self.number.into(),
-            timestamp,
-            wallclock,
-            std::sync::Arc::clone(&packet.payload),
-        );
-        stream.write_rtp(write.marker(packet.marker).nackable(packet.kind == MediaKind::Video));
-        self.number += 1;
-        self.timestamp = Some(timestamp);
-    }
 }
 
 impl Outputs {
@@ -154,7 +115,7 @@ impl Showing {
             .filter(|packets: &Vec<Packet>| !packets.is_empty())
             .collect();
         let (Some(output), Some(newest)) = (self.outputs.of(leading), pictures.last()) else { return };
-        let last = output.timestamp;
+        let last = output.timestamp();
         let count = u32::try_from(pictures.len()).unwrap_or(u32::MAX);
         let step = (ROOM / count).clamp(1, STEP);
         // After what they had, if they had anything; else up to the present.
@@ -279,7 +240,7 @@ impl Showing {
         let leading = self.outputs.video.as_ref().or(self.outputs.audio.as_ref());
         let is_known = self.numbered.is_some_and(|at| stats.timestamp < at + OLD_NEWS);
         if !is_known
-            && leading.is_some_and(|output| output.mid == stats.mid)
+            && leading.is_some_and(|output| output.mid() == stats.mid)
             && let (Some(round_trip), Some(lost)) = (stats.rtt, stats.loss)
         {
             self.link.hear(Report { at: stats.timestamp, sent: self.sent, round_trip, lost });

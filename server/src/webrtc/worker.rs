@@ -17,9 +17,9 @@ use tracing::warn;
 
 use super::check::SessionReport;
 use super::feed::{Parts, Placed};
-use super::peer::{Ended, Message, Peer};
+use super::peer::{Ended, Peer};
 use super::port::{Outbox, Way};
-use super::{Patch, Patched, Running};
+use super::{Message, Patch, Patched, Running};
 use crate::telemetry::Throttle;
 
 /// What a worker is asked for.

@@ -34,7 +34,7 @@ impl Push {
     }
 
     async fn publish(&self, outgoing: Outgoing) -> Result<(), String> {
-        let Outgoing { stream, hold, taken, stop } = outgoing;
+        let Outgoing { stream, hold, taken, stop, .. } = outgoing;
         let (mut call, number, opus) = tokio::select! {
             agreed = self.0.call(Purpose::Publish) => agreed?,
             () = stop.cancelled() => return Ok(()),

@@ -2,9 +2,12 @@
 //!
 //! A request brings an offer and takes an answer away; what follows happens on the port of `[webrtc]` and is the crate-internal floor
 //! `webrtc`'s business. Pictures are the stream's own: what a browser does not take is refused with the reason. Sound that WebRTC does not know becomes
-//! Opus while somebody listens.
+//! Opus while somebody listens. Other servers are asked for their streams by WHEP ([`pull`]), and sent ours by WHIP ([`push`]).
 
 mod exchange;
+mod pull;
+mod push;
+mod remote;
 mod section;
 mod whep;
 mod whip;
@@ -21,12 +24,15 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use self::exchange::Refusal;
+use self::pull::WhepSource;
+use self::push::Push;
 use self::section::Values;
 use crate::auth::{Access, Right};
 use crate::config::file::Section;
-use crate::endpoint::{Context, Endpoint, Listen, Parts, Serve, StreamHandler, StreamRoute};
+use crate::endpoint::{Context, Egress, Endpoint, Listen, Parts, Serve, Source, StreamHandler, StreamRoute};
 use crate::error::ConfigError;
 use crate::net::connections::Permit;
+use crate::net::dial::{Place, Trust};
 use crate::net::peer::Peer;
 use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
@@ -41,6 +47,38 @@ pub struct WebRtc;
 impl Endpoint for WebRtc {
     fn name(&self) -> &'static str {
         "webrtc"
+    }
+
+    fn is_open_to_api(&self) -> bool {
+        true
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["whep", "wheps"]
+    }
+
+    fn web_paths(&self) -> &'static [&'static str] {
+        &["/whep"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#""http://192.168.1.40:8080/front/whep""#,
+            r#""wheps://live.example.org/front""#,
+            r#"{ webrtc = { url = "https://192.168.1.40:8443/front/whep", token = "view-the-front", fingerprint = "c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa383d4a3960714caef0c4f2" } }"#,
+        ]
+    }
+
+    fn source(&self, spec: Section<'_>) -> Result<Box<dyn Source>, ConfigError> {
+        Ok(Box::new(WhepSource::parse(spec)?))
+    }
+
+    fn push_schemes(&self) -> &'static [&'static str] {
+        &["whip", "whips", "http", "https"]
+    }
+
+    fn egress(&self, place: Place, trust: &Trust) -> Result<Box<dyn Egress>, String> {
+        Ok(Box::new(Push::new(place, trust)?))
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
