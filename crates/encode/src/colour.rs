@@ -49,6 +49,33 @@ pub(crate) fn to_rgb(picture: &Picture) -> Vec<u8> {
     out
 }
 
+/// Paints pixels in RGB, three bytes each, as many as the picture has; four of them have one colour between them.
+pub(crate) fn from_rgb(pixels: &[u8], picture: &mut Picture) {
+    let width = picture.width();
+    let planes = picture.planes_mut();
+    let chroma = planes.u.chunks_exact_mut(width / 2).zip(planes.v.chunks_exact_mut(width / 2));
+    let rows = pixels.chunks_exact(2 * 3 * width).zip(planes.y.chunks_exact_mut(2 * width));
+    for ((pixels, y), (cb, cr)) in rows.zip(chroma) {
+        for (y, pixel) in y.iter_mut().zip(pixels.chunks_exact(3)) {
+            let [red, green, blue] = [0, 1, 2].map(|at| i32::from(pixel[at]));
+            *y = clamp(16 + ((Y_R * red + Y_G * green + Y_B * blue + HALF) >> BITS));
+        }
+        let (upper, lower) = pixels.split_at(3 * width);
+        for (x, (cb, cr)) in cb.iter_mut().zip(cr).enumerate() {
+            let sum = |at: usize| {
+                let at = 6 * x + at;
+                [upper[at], upper[at + 3], lower[at], lower[at + 3]].into_iter().map(i32::from).sum::<i32>()
+            };
+            let [red, green, blue] = [0, 1, 2].map(sum);
+            // Of four pixels: two bits more.
+            let blend =
+                |by: [i32; 3]| 128 + ((by[0] * red + by[1] * green + by[2] * blue + 2 * HALF) >> (BITS + 2));
+            *cb = clamp(blend(CB_RGB));
+            *cr = clamp(blend(CR_RGB));
+        }
+    }
+}
+
 /// Two rows of luma with the row of chroma that is theirs.
 struct Row<'a> {
     y: &'a [u8],
@@ -94,6 +121,20 @@ const R_CR: i32 = fixed(CHROMA * 1.574_8);
 const G_CB: i32 = fixed(CHROMA * 0.187_324);
 const G_CR: i32 = fixed(CHROMA * 0.468_124);
 const B_CB: i32 = fixed(CHROMA * 1.855_6);
+// RGB to BT.709.
+const Y_R: i32 = fixed(0.212_6 * 219.0 / 255.0);
+const Y_G: i32 = fixed(0.715_2 * 219.0 / 255.0);
+const Y_B: i32 = fixed(0.072_2 * 219.0 / 255.0);
+const CB_RGB: [i32; 3] = [
+    fixed(-0.212_6 / 1.855_6 / CHROMA),
+    fixed(-0.715_2 / 1.855_6 / CHROMA),
+    fixed((1.0 - 0.072_2) / 1.855_6 / CHROMA),
+];
+const CR_RGB: [i32; 3] = [
+    fixed((1.0 - 0.212_6) / 1.574_8 / CHROMA),
+    fixed(-0.715_2 / 1.574_8 / CHROMA),
+    fixed(-0.072_2 / 1.574_8 / CHROMA),
+];
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +165,19 @@ mod tests {
             for (is, should) in out.iter().zip(rgb.iter().cycle()) {
                 assert!(is.abs_diff(*should) <= 2, "{:?} instead of {rgb:?}", &out[..3]);
             }
+        }
+    }
+
+    #[test]
+    fn pixels_survive_a_round_trip() {
+        for (yuv, rgb) in COLOURS {
+            let mut painted = Picture::new(16, 16).unwrap();
+            from_rgb(&rgb.repeat(256), &mut painted);
+            let is = [painted.luma()[0], painted.cb()[0], painted.cr()[0]];
+            assert!(is.iter().zip(yuv).all(|(is, should)| is.abs_diff(should) <= 1), "{is:?} {yuv:?}");
+            assert!(
+                to_rgb(&painted).iter().zip(rgb.iter().cycle()).all(|(is, should)| is.abs_diff(*should) <= 3)
+            );
         }
     }
 

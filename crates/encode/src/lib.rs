@@ -40,3 +40,4 @@ pub use picture_decoder::PictureDecoder;
 pub use png::encode_png;
 pub use scale::Scaler;
 pub use sound_converter::SoundConverter;
+pub use sound_decoder::{Decoded, SoundDecoder};

@@ -8,7 +8,7 @@
 
 use openh264::formats::YUVSource;
 
-use crate::EncodeError;
+use crate::{EncodeError, colour};
 
 /// An owned I420 picture; keep it and paint over it rather than making a new one per frame.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +36,29 @@ impl Picture {
         let mut data = vec![128; luma + luma / 2];
         data[..luma].fill(16);
         Ok(Self { width, height, data })
+    }
+
+    /// Of pixels in RGB, three bytes each, row by row.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and [`EncodeError::Config`] for another count of bytes.
+    pub fn from_rgb(width: u32, height: u32, pixels: &[u8]) -> Result<Self, EncodeError> {
+        let mut picture = Self::new(width, height)?;
+        if pixels.len() != 3 * picture.width * picture.height {
+            let reason = "a picture has three for each of its pixels";
+            return Err(EncodeError::Config {
+                what: "number of bytes",
+                value: pixels.len().to_string(),
+                reason,
+            });
+        }
+        colour::from_rgb(pixels, &mut picture);
+        Ok(picture)
+    }
+
+    /// Its pixels in RGB, three bytes each, row by row.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        colour::to_rgb(self)
     }
 
     /// All three planes, to paint on.

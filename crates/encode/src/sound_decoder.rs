@@ -11,7 +11,7 @@ use crate::EncodeError;
 use crate::g711;
 
 /// A decoder of one track of sound.
-pub(crate) struct SoundDecoder {
+pub struct SoundDecoder {
     channels: usize,
     inner: Inner,
     samples: Vec<f32>,
@@ -25,12 +25,13 @@ enum Inner {
 
 /// What a unit decodes to.
 #[derive(Debug)]
-pub(crate) struct Decoded<'d> {
+pub struct Decoded<'d> {
     /// Interleaved.
-    pub(crate) samples: &'d [f32],
-    pub(crate) rate: Timescale,
+    pub samples: &'d [f32],
+    /// How many a second of each channel.
+    pub rate: Timescale,
     /// When the first of them is heard.
-    pub(crate) pts: MediaTime,
+    pub pts: MediaTime,
 }
 
 impl SoundDecoder {
@@ -38,7 +39,7 @@ impl SoundDecoder {
     ///
     /// # Errors
     /// [`EncodeError`] if there is no decoder for them.
-    pub(crate) fn new(track: &Track, channels: usize) -> Result<Self, EncodeError> {
+    pub fn new(track: &Track, channels: usize) -> Result<Self, EncodeError> {
         let inner = match &track.parameters {
             CodecParameters::Aac(parameters) => Inner::Aac {
                 decoder: Box::new(aac(parameters.config()).map_err(|e| library("set-up", e))?),
@@ -60,7 +61,7 @@ impl SoundDecoder {
     ///
     /// # Errors
     /// [`EncodeError`] if it cannot be decoded.
-    pub(crate) fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Decoded<'_>>, EncodeError> {
+    pub fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Decoded<'_>>, EncodeError> {
         let Self { channels, inner, samples } = self;
         samples.clear();
         let (rate, pts) = match inner {
@@ -105,6 +106,12 @@ impl SoundDecoder {
             }
         };
         Ok((!samples.is_empty()).then_some(Decoded { samples, rate, pts }))
+    }
+}
+
+impl std::fmt::Debug for SoundDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SoundDecoder").field("channels", &self.channels).finish_non_exhaustive()
     }
 }
 
