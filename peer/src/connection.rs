@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::agreed::{self, Inputs, Medium, Output, PACKET, Packet, RESENT, Taken};
 use crate::answer::{self, STREAM, Used};
 use crate::formats::{enabled, kind_of};
-use crate::sockets::{Came, Sockets};
+use crate::sockets::{Came, Seen, Sockets};
 
 /// What a connection is to carry.
 #[derive(Debug, Clone, Default)]
@@ -141,6 +141,11 @@ impl Connection {
         for address in sockets.addresses() {
             // What is no candidate is done without.
             if let Ok(candidate) = Candidate::host(address, "udp") {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        for Seen { address, own } in sockets.seen() {
+            if let Ok(candidate) = Candidate::server_reflexive(address, own, "udp") {
                 rtc.add_local_candidate(candidate);
             }
         }

@@ -16,6 +16,7 @@ pub mod answer;
 mod connection;
 pub mod formats;
 mod sockets;
+mod stun;
 
 pub use connection::{Channel, Connection, Ended, Event, Message, PeerError, Plan};
 pub use sockets::Sockets;

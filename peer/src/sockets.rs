@@ -4,16 +4,25 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use crate::addresses;
+use crate::{addresses, stun};
 
 /// The sockets of one connection.
 #[derive(Debug)]
 pub struct Sockets {
     all: Vec<Socket>,
+    seen: Vec<Seen>,
+}
+
+/// How others see a socket, where a router stands between.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) address: SocketAddr,
+    pub(crate) own: SocketAddr,
 }
 
 #[derive(Debug)]
@@ -57,7 +66,45 @@ impl Sockets {
         if all.is_empty() {
             return Err(failed.unwrap_or_else(|| io::Error::other("this machine has no address")));
         }
-        Ok(Self { all })
+        Ok(Self { all, seen: Vec::new() })
+    }
+
+    /// Asks a STUN server (RFC 8489) how others see these sockets, and waits this long for it at most: whatever it does not say is done
+    /// without. `transaction` is what nobody guesses. To be called before there is a connection.
+    pub async fn ask(&mut self, server: SocketAddr, transaction: [u8; 12], patience: Duration) {
+        let question = stun::question(transaction);
+        let reaches = |own: &SocketAddr| {
+            own.is_ipv4() == server.is_ipv4() && own.ip().is_loopback() == server.ip().is_loopback()
+        };
+        let mut asked: Vec<SocketAddr> = self.addresses().filter(reaches).collect();
+        let mut end = Instant::now() + patience;
+        let (mut due, mut pause) = (Instant::now(), AGAIN);
+        let mut buffer = [0; 2_048];
+        while !asked.is_empty() && Instant::now() < end {
+            if Instant::now() >= due {
+                asked.iter().for_each(|own| self.send(*own, server, &question));
+                due = Instant::now() + pause;
+                pause *= 2;
+            }
+            let Ok(came) = tokio::time::timeout_at(due.min(end).into(), self.receive(&mut buffer)).await
+            else {
+                continue;
+            };
+            let said = stun::answer(&buffer[..came.length], transaction).filter(|_| came.peer == server);
+            if let Some(address) = said
+                && let Some(at) = asked.iter().position(|own| *own == came.local)
+            {
+                let own = asked.swap_remove(at);
+                self.seen.extend((address != own).then_some(Seen { address, own }));
+                // Machines have addresses that reach nobody; the others are answered about as fast.
+                end = end.min(Instant::now() + AGAIN);
+            }
+        }
+    }
+
+    /// How others see those that were asked for.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.seen.iter().copied()
     }
 
     /// Where they are.
@@ -103,6 +150,9 @@ fn poll(socket: &UdpSocket, buffer: &mut [u8], context: &mut Context<'_>) -> Pol
         }
     }
 }
+
+/// So long an answer may take before it is asked again; then twice as long each time (RFC 8489 §6.2.1).
+const AGAIN: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -39,6 +39,9 @@ pub enum Error {
     /// A codec cannot go on.
     #[error(transparent)]
     Codec(Arc<encode::EncodeError>),
+    /// The address of a STUN server that is none.
+    #[error("{0:?} is no STUN server: expected stun:HOST or stun:HOST:PORT")]
+    StunServer(String),
     /// There is no socket to be had.
     #[error("there is no socket to be had: {0}")]
     Socket(Arc<std::io::Error>),

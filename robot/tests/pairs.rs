@@ -106,6 +106,39 @@ async fn messages_are_json_in_their_order_and_channels_have_names() {
     assert_eq!(pilot.error(), None);
 }
 
+/// A STUN server on this machine, which sees everybody at one address.
+async fn stun_server() -> String {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("stun:{}", socket.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut question = [0; 64];
+        while let Ok((20, asker)) = socket.recv_from(&mut question).await {
+            // 192.0.2.1:32853 as in RFC 5769, behind the header of the question.
+            let seen = [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43];
+            let answer = [&[1, 1, 0, 12], &question[4..20], &seen].concat();
+            socket.send_to(&answer, asker).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn how_others_see_this_machine_is_asked_and_offered() {
+    let stun_servers = vec![stun_server().await];
+    let robot = RtcConnection::with(ConnectionSettings { stun_servers, ..ConnectionSettings::default() });
+    let pilot = RtcConnection::new();
+    let offer = robot.get_local_description(None).await.unwrap();
+    assert!(offer.sdp.contains(" 192.0.2.1 32853 typ srflx"), "{}", offer.sdp);
+    let answer = pilot.get_local_description(Some(offer)).await.unwrap();
+    assert!(!answer.sdp.contains("srflx"), "{}", answer.sdp);
+    robot.set_remote_description(answer).await.unwrap();
+    soon(robot.ready()).await;
+    let stun_servers = vec!["stun.example.org".to_owned()];
+    let wrong = RtcConnection::with(ConnectionSettings { stun_servers, ..ConnectionSettings::default() });
+    let error = wrong.get_local_description(None).await.unwrap_err().to_string();
+    assert_eq!(error, "\"stun.example.org\" is no STUN server: expected stun:HOST or stun:HOST:PORT");
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_refused_in_words() {
     let connection = RtcConnection::new();

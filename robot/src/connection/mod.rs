@@ -7,6 +7,7 @@
 
 mod data;
 mod pictures;
+mod settings;
 mod task;
 mod voice;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::data::Channels;
 pub use self::data::DataChannel;
+pub use self::settings::ConnectionSettings;
 use self::task::{Command, Task};
 use crate::inlet::{Inlet, consumes};
 use crate::life::{Life, State};
@@ -37,7 +39,7 @@ pub struct RtcConnection {
 
 #[derive(Debug)]
 struct Shared {
-    is_ordered: bool,
+    settings: ConnectionSettings,
     state: State,
     channels: Channels,
     commands: mpsc::Sender<Command>,
@@ -137,14 +139,14 @@ impl Producer for AudioHandler {
 impl RtcConnection {
     /// A connection whose messages come in their order.
     pub fn new() -> Self {
-        Self::with(true)
+        Self::with(ConnectionSettings::default())
     }
 
-    /// A connection whose messages come in their order or, without, as soon as they can; all of them come.
-    pub fn with(default_channel_ordered: bool) -> Self {
+    /// As these say.
+    pub fn with(settings: ConnectionSettings) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shared = Shared {
-            is_ordered: default_channel_ordered,
+            settings,
             state: State::default(),
             channels: Channels::new(commands.clone()),
             commands,
@@ -164,6 +166,7 @@ impl RtcConnection {
     /// [`Error`], if the offer is none, or fits nothing here; or if there is a description already.
     pub async fn get_local_description(&self, offer: Option<Description>) -> Result<Description, Error> {
         let offer = offer.map(Description::into_offer).transpose()?;
+        let sockets = self.shared.settings.sockets().await?;
         let mut stage = self.shared.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = match std::mem::replace(&mut *stage, Stage::Agreed) {
             Stage::New(receiver) => receiver,
@@ -172,7 +175,7 @@ impl RtcConnection {
                 return Err(Error::Twice);
             }
         };
-        let made = self.describe(offer.as_deref());
+        let made = self.describe(sockets, offer.as_deref());
         match made {
             Ok((connection, answer)) if offer.is_some() => {
                 self.begin(connection, receiver);
@@ -214,7 +217,7 @@ impl RtcConnection {
         }
     }
 
-    fn describe(&self, offer: Option<&str>) -> Result<(Connection, String), Error> {
+    fn describe(&self, sockets: Sockets, offer: Option<&str>) -> Result<(Connection, String), Error> {
         let sends =
             [(self.video.0.outgoing.is_used(), Codec::H264), (self.audio.0.outgoing.is_used(), Codec::Opus)];
         // Whoever offers says what they would send; whoever asks says what they want.
@@ -225,10 +228,12 @@ impl RtcConnection {
         let chosen = |all: [(bool, Codec); 2]| {
             all.into_iter().filter(|(yes, _)| *yes).map(|(_, codec)| codec).collect()
         };
-        let channel = Channel { label: data::DEFAULT.to_owned(), ordered: self.shared.is_ordered };
+        let channel = Channel {
+            label: data::DEFAULT.to_owned(),
+            ordered: self.shared.settings.default_channel_ordered,
+        };
         let plan = Plan { sends: chosen(sends), takes: chosen(takes), channel: Some(channel) };
-        let sockets = Sockets::open().map_err(|error| Error::Socket(Arc::new(error)))?;
-        let mut connection = Connection::new(sockets, plan, chance());
+        let mut connection = Connection::new(sockets, plan, chance() as u32);
         let text = match offer {
             Some(offer) => connection.answer(offer)?,
             None => connection.offer()?,
@@ -331,9 +336,9 @@ fn shut(
 }
 
 /// A number that nobody guesses; std seeds each hasher differently.
-fn chance() -> u32 {
+fn chance() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// Messages that wait for the task.
