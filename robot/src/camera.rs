@@ -1,7 +1,7 @@
 //! A camera: on while somebody subscribes, one picture after another, the newest for everybody.
 //!
 //! Pictures of a device come from a child `ffmpeg`, which knows every camera there is and brings them to the size that was asked for; that of the
-//! [pattern](crate::pattern) needs nothing. Both last while somebody subscribes, whether a handle is left or not.
+//! [`pattern`] needs nothing. Both last while somebody subscribes, whether a handle is left or not.
 
 use std::io::{BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
