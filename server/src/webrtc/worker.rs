@@ -144,6 +144,7 @@ impl Worker {
         match command {
             Command::Open(peer) => {
                 let number = peer.place.number;
+                self.due.insert((peer.deadline, number));
                 self.peers.insert(number, *peer);
                 self.with(number, now, |peer, _| peer.advance(now));
             }
@@ -174,10 +175,16 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let before = (peer.deadline, number);
         let done = act(peer, &self.running).and_then(|()| peer.settle(now, &mut self.outbox, &self.running));
-        self.due.remove(&before);
+        // Nearly always it stays where it is.
+        let stays = done.is_ok() && before.0 == peer.deadline;
+        if !stays {
+            self.due.remove(&before);
+        }
         match done {
             Ok(needs) => {
-                self.due.insert((peer.deadline, number));
+                if !stays {
+                    self.due.insert((peer.deadline, number));
+                }
                 if needs.join || needs.beginning {
                     self.joining.push(number);
                 }
@@ -274,10 +281,15 @@ impl Worker {
             }
             timings.get_or_insert_with(|| Arc::clone(showing.admission.timings()));
             let done = peer.advance(now).and_then(|()| peer.settle(now, outbox, running));
-            due.remove(&before);
+            let stays = done.is_ok() && before.0 == peer.deadline;
+            if !stays {
+                due.remove(&before);
+            }
             match done {
                 Ok(needs) => {
-                    due.insert((peer.deadline, *member));
+                    if !stays {
+                        due.insert((peer.deadline, *member));
+                    }
                     if needs.beginning {
                         joining.push(*member);
                     }
