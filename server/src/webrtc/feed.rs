@@ -2,6 +2,7 @@
 //!
 //! A packet's payload is shared by everybody; header, number and key are each viewer's own, and str0m's.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,58 @@ pub(crate) fn packets(chunk: &Chunk) -> Vec<Packet> {
     Packets::of(chunk.bytes.clone()).filter_map(packet).collect()
 }
 
+/// The pictures since the last random access point, taken apart for those who come meanwhile; nothing as long as nobody comes.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Each with its chunk's number, one after the other.
+    pictures: VecDeque<(u64, Arc<[Packet]>)>,
+    packets: usize,
+}
+
+impl Past {
+    /// A chunk's pictures, taken apart if they were not yet.
+    pub(super) fn of(&mut self, number: u64, chunk: &Chunk) -> Arc<[Packet]> {
+        if chunk.random_access && self.pictures.front().is_some_and(|(first, _)| *first != number) {
+            *self = Self::default();
+        }
+        let known = self.pictures.binary_search_by_key(&number, |(known, _)| *known).ok();
+        if let Some((_, known)) = known.and_then(|at| self.pictures.get(at)) {
+            return Arc::clone(known);
+        }
+        let pictures = pictures(packets(chunk));
+        if self.pictures.is_empty() || self.is_followed_by(number) {
+            self.add(number, Arc::clone(&pictures));
+        }
+        pictures
+    }
+
+    /// A chunk of this number is sent to those who are there.
+    pub(super) fn goes_on(&mut self, number: u64, random_access: bool, parts: &Parts) {
+        if random_access {
+            *self = Self::default();
+        } else if self.is_followed_by(number) {
+            self.add(number, pictures(parts.packets.iter().cloned()));
+        }
+    }
+
+    fn is_followed_by(&self, number: u64) -> bool {
+        self.pictures.back().is_some_and(|(last, _)| last + 1 == number)
+    }
+
+    /// Of what goes on for ever without a random access point nothing is kept.
+    fn add(&mut self, number: u64, pictures: Arc<[Packet]>) {
+        self.packets += pictures.len();
+        self.pictures.push_back((number, pictures));
+        if self.packets > MOST_PAST || self.pictures.len() > MOST_PAST {
+            *self = Self::default();
+        }
+    }
+}
+
+fn pictures(packets: impl IntoIterator<Item = Packet>) -> Arc<[Packet]> {
+    packets.into_iter().filter(|packet| packet.kind == MediaKind::Video).collect()
+}
+
 /// Places media time on the clock, evenly: what is shown together was not always sent together.
 #[derive(Debug, Default)]
 pub(crate) struct Placed {
@@ -133,6 +186,8 @@ impl Placed {
     }
 }
 
+/// Packets, or chunks, of the past that are kept for others: 5 MB.
+const MOST_PAST: usize = 4_096;
 /// Channels of a chunk's packets.
 const PICTURES: u8 = 0;
 const SOUND: u8 = 2;
@@ -181,5 +236,27 @@ mod tests {
         let mixed = Parts::of(&chunk(&[(PICTURES, &[0x01, 9]), (PICTURES, &[0x41, 9])]));
         assert!(!mixed.is_unreferenced);
         assert!(!Parts::of(&chunk(&[sound])).is_unreferenced, "there is no picture");
+    }
+    #[test]
+    fn whoever_comes_later_is_given_the_same_packets() {
+        let picture = |byte| chunk(&[(PICTURES, &[0x41, byte]), (SOUND, &[9])]);
+        let first = Chunk { random_access: true, ..picture(0) };
+        let mut past = Past::default();
+        past.goes_on(6, false, &Parts::of(&picture(6)));
+        assert!(past.pictures.is_empty(), "nobody came");
+        let one = past.of(7, &first);
+        past.goes_on(8, false, &Parts::of(&picture(1)));
+        let (again, next) = (past.of(7, &first), past.of(8, &picture(1)));
+        assert!(Arc::ptr_eq(&one, &again) && Arc::ptr_eq(&next, &past.of(8, &picture(1))));
+        assert_eq!(one.iter().chain(&*next).map(|packet| packet.payload[1]).collect::<Vec<_>>(), [0, 1]);
+        // Not of what is over, and not of what has no end.
+        past.goes_on(9, true, &Parts::of(&first));
+        assert!(past.pictures.is_empty());
+        past.of(9, &first);
+        for number in 10..=u64::try_from(10 + MOST_PAST).unwrap() {
+            past.goes_on(number, false, &Parts::of(&picture(1)));
+            assert!(past.pictures.len() <= MOST_PAST);
+        }
+        assert!(past.pictures.is_empty());
     }
 }

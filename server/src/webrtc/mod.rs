@@ -16,6 +16,7 @@ mod check;
 mod description;
 mod directory;
 mod feed;
+mod kept;
 mod link;
 mod offer;
 mod pacer;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use super::check::Told;
 use super::description::{self, Asked};
 use super::directory::{Place, Purpose};
+use super::kept;
 use super::peer::{Data, Heard, Peer};
 use super::showing::{Outputs, Showing};
 use super::taking::Taking;
@@ -203,7 +204,7 @@ impl Answered {
         if let Some(pictures) = &outputs.video
             && let Some(stream) = rtc.direct_api().stream_tx_by_mid(pictures.mid(), None)
         {
-            stream.set_rtx_cache(RESENT, RESENT_WITHIN, Some(RESENT_MOST));
+            kept::keep(stream, kept::AT_FIRST);
         }
         let (id, place, now) = (auth::random_token(), running.place(), Instant::now());
         let showing = part.show.map(|(feed, admission)| Showing::new(feed, admission, outputs, now));
@@ -309,7 +310,3 @@ const MOST_BYTES: usize = 64 << 10;
 const MOST_MEDIA: usize = 16;
 /// How often it is looked how a viewer's link does.
 const REPORTED: Duration = Duration::from_millis(250);
-/// What is asked for later than this has been shown or given up.
-const RESENT_WITHIN: Duration = Duration::from_secs(1);
-/// The part of all bytes that may be sent again: with one packet in ten lost it is more than a tenth now and then.
-const RESENT_MOST: f32 = 0.3;

@@ -38,7 +38,16 @@ impl<T> Pacer<T> {
         if !self.spends(*bytes, rate, now) {
             return None;
         }
-        self.waiting.pop_front().map(|(_, item)| item)
+        let next = self.waiting.pop_front().map(|(_, item)| item);
+        if self.waiting.is_empty() && self.waiting.capacity() > FEW {
+            self.waiting = VecDeque::new();
+        }
+        next
+    }
+
+    /// Whether there is a next one whose time has come.
+    pub(super) fn is_due(&mut self, rate: f64, now: Instant) -> bool {
+        !self.waiting.is_empty() && self.has_room(rate, now)
     }
 
     /// When to ask for the next one.
@@ -48,24 +57,30 @@ impl<T> Pacer<T> {
 
     /// Forgets what waits.
     pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+        self.waiting = VecDeque::new();
     }
 
     fn spends(&mut self, bytes: usize, rate: f64, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.reckoned).as_secs_f64();
-        self.debt = (self.debt - rate * passed).max(0.0);
-        self.reckoned = now;
-        let burst = (rate * BETWEEN.as_secs_f64()).max(LEAST);
-        let spends = self.debt < burst;
+        let spends = self.has_room(rate, now);
         if spends {
             self.debt += bytes as f64;
         }
         spends
     }
+
+    fn has_room(&mut self, rate: f64, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.reckoned).as_secs_f64();
+        self.debt = (self.debt - rate * passed).max(0.0);
+        self.reckoned = now;
+        let burst = (rate * BETWEEN.as_secs_f64()).max(LEAST);
+        self.debt < burst
+    }
 }
 
 /// Time between bursts.
 const BETWEEN: Duration = Duration::from_millis(5);
+/// Room for so many stays.
+const FEW: usize = 16;
 /// Bytes that leave at once in any case.
 const LEAST: f64 = 10_000.0;
 
@@ -90,11 +105,14 @@ mod tests {
         let mut now = start;
         while let Some(at) = pacer.deadline() {
             now = at;
+            assert!(pacer.is_due(rate, now));
             while let Some(packet) = pacer.next(rate, now) {
                 left.push((packet, now - start));
             }
+            assert!(!pacer.is_due(rate, now));
         }
         assert!(left.iter().map(|(packet, _)| *packet).eq(0..100));
+        assert_eq!(pacer.waiting.capacity(), 0, "the room is given back");
         // 90 kB at 1 MB/s.
         let took = left[99].1;
         assert!((80..=100).contains(&took.as_millis()), "{took:?}");

@@ -177,6 +177,10 @@ impl Peer {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
+                    if self.showing.as_mut().is_some_and(|showing| showing.is_drained(now)) {
+                        self.advance(now)?;
+                        continue;
+                    }
                     let intake = self.taking.as_ref().and_then(Taking::deadline);
                     let paced = self.showing.as_ref().and_then(Showing::deadline);
                     self.deadline = intake.into_iter().chain(paced).fold(at, Instant::min);
@@ -232,7 +236,7 @@ impl Peer {
             }
             Event::MediaEgressStats(stats) => {
                 if let Some(showing) = &mut self.showing {
-                    showing.hear_of_one(&stats);
+                    showing.hear_of_one(&mut self.rtc, &stats);
                 }
             }
             Event::RtpPacket(packet) => {

@@ -4,6 +4,7 @@
 //! say, so those of the past are moved close together, up to the present one. Numbers are each viewer's own and have no gap, since a gap
 //! would be asked for again. For the same reason a picture may be left out where a link does not carry everything: see [`super::link`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub::Subscription;
@@ -12,7 +13,8 @@ use peer::agreed::{Output, Packet};
 use str0m::Rtc;
 use str0m::stats::{MediaEgressStats, PeerStats};
 
-use super::feed::{Feed, Parts, packets};
+use super::feed::{Feed, Parts, Past};
+use super::kept::{self, Kept};
 use super::link::{Kind, Link, Report};
 use super::pacer::Pacer;
 use crate::supervise::audience::Admission;
@@ -30,6 +32,9 @@ pub(super) struct Showing {
     refreshed: Option<Instant>,
     pub(super) link: Link,
     pacer: Pacer<(Packet, Instant)>,
+    /// Packets of pictures that may be written until they are taken out again.
+    at_once: usize,
+    kept: Kept,
     /// Bytes that were sent until the last report.
     sent: u64,
     /// When it was last heard of each packet.
@@ -79,6 +84,8 @@ impl Showing {
             refreshed: None,
             link: Link::new(now),
             pacer: Pacer::new(now),
+            at_once: AT_ONCE,
+            kept: Kept::default(),
             sent: 0,
             numbered: None,
             behind: None,
@@ -87,32 +94,34 @@ impl Showing {
     }
 
     /// Is connected, or needs a beginning again: sends what there is. What follows is given to [`Self::show`].
-    pub(super) fn join(&mut self, rtc: &mut Rtc, now: Instant) -> &Subscription<Chunk> {
+    pub(super) fn join(&mut self, rtc: &mut Rtc, known: &mut Past, now: Instant) -> &Subscription<Chunk> {
         // What was held on to until now may be long ago.
         self.subscription = self.feed.subscribe();
         let mut past = Vec::new();
         while let Some(next) = self.subscription.try_next() {
             match next {
-                hub::Next::Item(chunk) => past.push(chunk),
+                hub::Next::Item(chunk) => {
+                    past.push((self.subscription.position().map_or(0, |next| next.saturating_sub(1)), chunk));
+                }
                 hub::Next::Skipped { .. } => past.clear(),
                 hub::Next::Closed(_) => break,
             }
         }
         self.stage =
             self.subscription.position().filter(|_| !past.is_empty()).map_or(Stage::Waiting, Stage::From);
-        self.catch_up(rtc, &past, now);
+        self.catch_up(rtc, &past, known, now);
         &self.subscription
     }
 
     /// Sends the pictures of the past, close together. Their sound is over.
-    fn catch_up(&mut self, rtc: &mut Rtc, past: &[Chunk], now: Instant) {
+    fn catch_up(&mut self, rtc: &mut Rtc, past: &[(u64, Chunk)], known: &mut Past, now: Instant) {
         // What still waits is older than what follows.
         self.pacer.clear();
         let leading = if self.outputs.video.is_some() { MediaKind::Video } else { return };
-        let pictures: Vec<Vec<Packet>> = past
+        let pictures: Vec<Arc<[Packet]>> = past
             .iter()
-            .map(|chunk| packets(chunk).into_iter().filter(|packet| packet.kind == leading).collect())
-            .filter(|packets: &Vec<Packet>| !packets.is_empty())
+            .map(|(number, chunk)| known.of(*number, chunk))
+            .filter(|packets| !packets.is_empty())
             .collect();
         let (Some(output), Some(newest)) = (self.outputs.of(leading), pictures.last()) else { return };
         let last = output.timestamp();
@@ -124,7 +133,7 @@ impl Showing {
             None => newest[0].timestamp.wrapping_sub(step.wrapping_mul(count - 1)),
         };
         for (at, picture) in (0..).zip(&pictures) {
-            for packet in picture {
+            for packet in picture.iter() {
                 let timestamp = first.wrapping_add(step.wrapping_mul(at));
                 self.link.carries(packet.bytes(), now);
                 self.send(rtc, &Packet { timestamp, ..packet.clone() }, now, now);
@@ -204,7 +213,9 @@ impl Showing {
     /// Sends a packet, or lets it wait for its turn; whether there is anything of it.
     fn send(&mut self, rtc: &mut Rtc, packet: &Packet, at: Instant, now: Instant) -> bool {
         let Some(output) = self.outputs.of(packet.kind) else { return false };
-        if packet.kind == MediaKind::Audio || self.pacer.passes(packet.bytes(), self.link.pace(), now) {
+        let is_sound = packet.kind == MediaKind::Audio;
+        if is_sound || self.at_once > 0 && self.pacer.passes(packet.bytes(), self.link.pace(), now) {
+            self.at_once = self.at_once.saturating_sub(1);
             output.write(rtc, packet, at);
         } else {
             self.pacer.hold(packet.bytes(), (packet.clone(), at));
@@ -212,13 +223,22 @@ impl Showing {
         true
     }
 
-    /// Sends what has waited for its turn.
+    /// Sends what has waited for its turn: some of it, if it is much.
     pub(super) fn advance(&mut self, rtc: &mut Rtc, now: Instant) {
-        while let Some((packet, at)) = self.pacer.next(self.link.pace(), now) {
+        while self.at_once > 0
+            && let Some((packet, at)) = self.pacer.next(self.link.pace(), now)
+        {
+            self.at_once -= 1;
             if let Some(output) = self.outputs.of(packet.kind) {
                 output.write(rtc, &packet, at);
             }
         }
+    }
+
+    /// What was written is gone: more may be. Whether there is more that can go now.
+    pub(super) fn is_drained(&mut self, now: Instant) -> bool {
+        self.at_once = AT_ONCE;
+        self.pacer.is_due(self.link.pace(), now)
     }
 
     /// When that is to be done next.
@@ -236,7 +256,14 @@ impl Showing {
     }
 
     /// Hears from a receiver's report how a medium arrived, which is older news than what is said of each packet.
-    pub(super) fn hear_of_one(&mut self, stats: &MediaEgressStats) {
+    pub(super) fn hear_of_one(&mut self, rtc: &mut Rtc, stats: &MediaEgressStats) {
+        if self.is_served
+            && let Some(output) = self.outputs.video.as_ref().filter(|output| output.mid() == stats.mid)
+            && let Some(within) = self.kept.hear(stats)
+            && let Some(stream) = rtc.direct_api().stream_tx_by_mid(output.mid(), None)
+        {
+            kept::keep(stream, within);
+        }
         let leading = self.outputs.video.as_ref().or(self.outputs.audio.as_ref());
         let is_known = self.numbered.is_some_and(|at| stats.timestamp < at + OLD_NEWS);
         if !is_known
@@ -277,6 +304,8 @@ impl Showing {
     }
 }
 
+/// What waits in str0m takes much more room than what waits here, and its room stays.
+const AT_ONCE: usize = 16;
 /// Ticks of 90 kHz between pictures of the past: a millisecond, or less if there are many.
 const STEP: u32 = 90;
 /// They all fit between two pictures.

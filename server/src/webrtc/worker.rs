@@ -3,6 +3,7 @@
 //! There are as many workers as cores, and no task for a viewer. A stream's chunk is taken apart once in each worker and given to one viewer
 //! after the other, none of whom is waited for.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 use super::check::SessionReport;
-use super::feed::{Parts, Placed};
+use super::feed::{Parts, Past, Placed};
 use super::peer::{Ended, Peer};
 use super::port::{Outbox, Way};
 use super::{Message, Patch, Patched, Running};
@@ -38,7 +39,8 @@ pub(super) enum Command {
 pub(super) struct Worker {
     running: Arc<Running>,
     commands: mpsc::Receiver<Command>,
-    peers: HashMap<u64, Peer>,
+    /// Each in a place of its own: they are large, and the table has room for twice as many.
+    peers: HashMap<u64, Box<Peer>>,
     due: BTreeSet<(Instant, u64)>,
     groups: HashMap<Key, Group>,
     /// A stream of some group has something.
@@ -59,6 +61,7 @@ type Key = (usize, PackagingKey);
 struct Group {
     observer: Subscription<Chunk>,
     members: Vec<u64>,
+    past: Past,
     bell: Arc<Bell>,
     waker: Waker,
     placed: Placed,
@@ -145,7 +148,7 @@ impl Worker {
             Command::Open(peer) => {
                 let number = peer.place.number;
                 self.due.insert((peer.deadline, number));
-                self.peers.insert(number, *peer);
+                self.peers.insert(number, peer);
                 self.with(number, now, |peer, _| peer.advance(now));
             }
             Command::Datagram { number, way, bytes, arrival } => {
@@ -199,12 +202,18 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let Some(showing) = &mut peer.showing else { return };
         let key = (Arc::as_ptr(showing.feed.stream()).addr(), showing.feed.key().clone());
-        let subscription = showing.join(&mut peer.rtc, now);
-        let group = self.groups.entry(key).or_insert_with(|| {
+        let mut group = self.groups.entry(key);
+        let mut alone = Past::default();
+        let past = match &mut group {
+            Entry::Occupied(group) => &mut group.get_mut().past,
+            Entry::Vacant(_) => &mut alone,
+        };
+        let subscription = showing.join(&mut peer.rtc, past, now);
+        let group = group.or_insert_with(|| {
             let bell = Arc::new(Bell { is_rung: AtomicBool::new(true), worker: Arc::clone(&self.rung) });
             let waker = Waker::from(Arc::clone(&bell));
             let observer = subscription.observe();
-            Group { observer, members: Vec::new(), bell, waker, placed: Placed::default() }
+            Group { observer, members: Vec::new(), past: alone, bell, waker, placed: Placed::default() }
         });
         if !group.members.contains(&number) {
             group.members.push(number);
@@ -267,6 +276,7 @@ impl Worker {
         }
         let number = group.observer.position().map_or(0, |next| next.saturating_sub(1));
         let parts = Parts::of(chunk);
+        group.past.goes_on(number, chunk.random_access, &parts);
         let at = group.placed.place(chunk);
         let now = Instant::now();
         let mut timings = None;
@@ -321,7 +331,7 @@ impl Worker {
             return;
         }
         self.checked = now;
-        let check = |(number, peer): (&u64, &mut Peer)| Some((*number, peer.check(now).err()?));
+        let check = |(number, peer): (&u64, &mut Box<Peer>)| Some((*number, peer.check(now).err()?));
         let over: Vec<(u64, Ended)> = self.peers.iter_mut().filter_map(check).collect();
         over.into_iter().for_each(|(number, reason)| self.remove(number, reason));
     }
