@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use firstlight_e2e::tls::TlsClient;
-use firstlight_e2e::{Server, tool, within};
+use firstlight_e2e::{Server, eventually, tool, within};
 use hls::reading::MediaPlaylist;
 
 const SMALL: &str = "{ test = { width = 320, height = 240, fps = 25 } }";
@@ -19,9 +19,12 @@ fn start(config: &str) -> Server {
 
 /// Where it listens by HTTPS.
 fn secure(server: &Server) -> SocketAddr {
-    let said = server.said();
-    let (_, rest) = said.split_once("open https://").expect("it says where it listens by HTTPS");
-    rest.split_once("/\n").and_then(|(address, _)| address.parse().ok()).expect("it is an address")
+    // The line about HTTP is enough for a server to be there; this one comes behind it.
+    eventually("it says where it listens by HTTPS", || {
+        let said = server.said();
+        let (_, rest) = said.split_once("open https://")?;
+        rest.split_once("/\n").and_then(|(address, _)| address.parse().ok())
+    })
 }
 
 /// A certificate for `localhost` and its key, PEM, and the certificate's DER.
