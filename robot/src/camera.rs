@@ -5,15 +5,14 @@
 
 use std::io::{BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use encode::Picture;
 
+use crate::device::{self, Device, Supply};
 use crate::life::{Life, State};
-use crate::outlet::Outlet;
 use crate::{Error, Frame, Producer, Subscription, pattern};
 
 /// Which camera, and what of it.
@@ -53,9 +52,7 @@ pub struct Camera {
 #[derive(Debug)]
 struct Shared {
     settings: CameraSettings,
-    outlet: Outlet<Frame>,
-    state: State,
-    is_running: AtomicBool,
+    supply: Supply<Frame>,
     child: Mutex<Option<Child>>,
 }
 
@@ -72,14 +69,7 @@ impl Camera {
 
     /// As these say. It begins with who first subscribes; what is wrong with it shows then (see [`Life`]).
     pub fn with(settings: CameraSettings) -> Self {
-        let shared = Shared {
-            settings,
-            outlet: Outlet::new(1),
-            state: State::default(),
-            is_running: AtomicBool::default(),
-            child: Mutex::default(),
-        };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared { settings, supply: Supply::new(1), child: Mutex::default() }) }
     }
 }
 
@@ -93,56 +83,50 @@ impl Producer for Camera {
     type Item = Frame;
 
     fn subscribe(&self) -> Subscription<Frame> {
-        let subscription = self.shared.outlet.subscribe();
-        if !self.shared.state.is_closed() && !self.shared.is_running.swap(true, Ordering::AcqRel) {
-            let camera = Arc::clone(&self.shared);
-            let started = thread::Builder::new().name("camera".to_owned()).spawn(move || Shared::run(camera));
-            if let Err(error) = started {
-                self.shared.end_with(Some(Error::device("camera", &error)));
-            }
-        }
-        subscription
+        device::subscribe(&self.shared)
     }
 }
 
 impl Life for Camera {
     fn state(&self) -> &State {
-        &self.shared.state
+        &self.shared.supply.state
     }
 
     fn end(&self) {
-        self.shared.end_with(None);
+        device::end(&*self.shared, None);
+    }
+}
+
+impl Device for Shared {
+    type Item = Frame;
+    const NAME: &'static str = "camera";
+
+    fn supply(&self) -> &Supply<Frame> {
+        &self.supply
+    }
+
+    fn produce(&self) -> Result<(), Error> {
+        let Supply { outlet, state, .. } = &self.supply;
+        let mut wanted = Instant::now();
+        let mut show = |picture: Picture| {
+            state.set_ready();
+            if outlet.put(&Frame::new(picture)) {
+                wanted = Instant::now();
+            }
+            !state.is_closed() && wanted.elapsed() < LINGER
+        };
+        if self.settings.device == "test" { paint(&self.settings, &mut show) } else { self.film(&mut show) }
+    }
+
+    fn stop(&self) {
+        stop(&self.child);
     }
 }
 
 impl Shared {
-    /// Takes pictures until nobody wants any more.
-    fn run(shared: Arc<Self>) {
-        let mut wanted = Instant::now();
-        let mut show = |picture: Picture| {
-            shared.state.set_ready();
-            if shared.outlet.put(&Frame::new(picture)) {
-                wanted = Instant::now();
-            }
-            !shared.state.is_closed() && wanted.elapsed() < LINGER
-        };
-        let over = if shared.settings.device == "test" {
-            paint(&shared.settings, &mut show)
-        } else {
-            shared.film(&mut show)
-        };
-        shared.is_running.store(false, Ordering::Release);
-        match over {
-            Err(error) => shared.end_with(Some(error)),
-            // Somebody came just when it went off.
-            Ok(()) if shared.outlet.has_subscribers() => drop(Camera { shared }.subscribe()),
-            Ok(()) => {}
-        }
-    }
-
     /// Shows what `ffmpeg` reads of the device.
     fn film(&self, show: &mut dyn FnMut(Picture) -> bool) -> Result<(), Error> {
-        let Self { settings, child, state, .. } = self;
+        let Self { settings, child, supply: Supply { state, .. } } = self;
         let failed = |problem: &dyn std::fmt::Display| Error::device(&settings.device, problem);
         let mut picture = Picture::new(settings.width, settings.height)?;
         let mut started =
@@ -164,17 +148,11 @@ impl Shared {
         let said = String::from_utf8_lossy(&said);
         Err(failed(&said.lines().last().unwrap_or("it ended")))
     }
-
-    fn end_with(&self, error: Option<Error>) {
-        self.state.set_closed(error);
-        self.outlet.close();
-        stop(&self.child);
-    }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.end_with(None);
+        device::end(self, None);
     }
 }
 

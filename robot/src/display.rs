@@ -1,10 +1,10 @@
 //! A window of this machine that shows pictures.
 
-use std::thread;
 use std::time::Duration;
 
 use minifb::{ScaleMode, Window, WindowOptions};
 
+use crate::device::consume;
 use crate::inlet::{Inlet, consumes};
 use crate::life::{Life, State};
 use crate::subscription::{Subscription, Waited};
@@ -21,18 +21,7 @@ impl Display {
     /// A window with this title.
     pub fn new(title: impl Into<String>) -> Self {
         let (inlet, state, title) = (Inlet::new(1), State::default(), title.into());
-        if let Some(frames) = inlet.end() {
-            let (state, closing, failed) = (state.clone(), inlet.clone(), state.clone());
-            let show = move || {
-                let over = show(&title, frames, &state);
-                closing.close();
-                state.set_closed(over.err());
-            };
-            let started = thread::Builder::new().name("display".to_owned()).spawn(show);
-            if let Err(error) = started {
-                failed.set_closed(Some(Error::device("thread", &error)));
-            }
-        }
+        consume("display", &inlet, &state, move |frames, state| show(&title, frames, state));
         Self { inlet, state }
     }
 

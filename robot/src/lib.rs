@@ -39,6 +39,7 @@
 mod camera;
 mod connection;
 mod description;
+mod device;
 #[cfg(feature = "display")]
 mod display;
 mod error;

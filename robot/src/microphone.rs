@@ -1,12 +1,11 @@
 //! A microphone: on while somebody subscribes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::device::{self, Device, Supply};
 use crate::life::{Life, State};
-use crate::outlet::Outlet;
 use crate::{Error, Producer, Sound, Subscription};
 
 /// A microphone. Cheap to clone.
@@ -18,9 +17,7 @@ pub struct Microphone {
 #[derive(Debug)]
 struct Shared {
     device: String,
-    outlet: Outlet<Sound>,
-    state: State,
-    is_running: AtomicBool,
+    supply: Supply<Sound>,
 }
 
 impl Microphone {
@@ -31,8 +28,7 @@ impl Microphone {
 
     /// This device, by its name in ALSA; `test` for a tone that beats.
     pub fn open(device: impl Into<String>) -> Self {
-        let (outlet, state) = (Outlet::new(WAITING), State::default());
-        Self { shared: Arc::new(Shared { device: device.into(), outlet, state, is_running: false.into() }) }
+        Self { shared: Arc::new(Shared { device: device.into(), supply: Supply::new(WAITING) }) }
     }
 }
 
@@ -46,52 +42,42 @@ impl Producer for Microphone {
     type Item = Sound;
 
     fn subscribe(&self) -> Subscription<Sound> {
-        let subscription = self.shared.outlet.subscribe();
-        if !self.shared.state.is_closed() && !self.shared.is_running.swap(true, Ordering::AcqRel) {
-            let shared = Arc::clone(&self.shared);
-            let started = thread::Builder::new().name("microphone".to_owned()).spawn(move || shared.run());
-            if let Err(error) = started {
-                self.shared.end_with(Some(Error::device("microphone", &error)));
-            }
-        }
-        subscription
+        device::subscribe(&self.shared)
     }
 }
 
 impl Life for Microphone {
     fn state(&self) -> &State {
-        &self.shared.state
+        &self.shared.supply.state
     }
 
     fn end(&self) {
-        self.shared.end_with(None);
+        device::end(&*self.shared, None);
     }
 }
 
-impl Shared {
-    /// Listens until nobody else does.
-    fn run(&self) {
+impl Device for Shared {
+    type Item = Sound;
+    const NAME: &'static str = "microphone";
+
+    fn supply(&self) -> &Supply<Sound> {
+        &self.supply
+    }
+
+    fn produce(&self) -> Result<(), Error> {
+        let Supply { outlet, state, .. } = &self.supply;
         let mut hear = |samples: Vec<f32>, channels: u8| {
             let Ok(sound) = Sound::new(samples, channels) else { return false };
-            self.state.set_ready();
-            self.outlet.put(&sound) && !self.state.is_closed()
+            state.set_ready();
+            outlet.put(&sound) && !state.is_closed()
         };
-        let over = match &self.device[..] {
+        match &self.device[..] {
             "test" => {
                 beat(&mut hear);
                 Ok(())
             }
             device => record(device, &mut hear),
-        };
-        self.is_running.store(false, Ordering::Release);
-        if let Err(error) = over {
-            self.end_with(Some(error));
         }
-    }
-
-    fn end_with(&self, error: Option<Error>) {
-        self.state.set_closed(error);
-        self.outlet.close();
     }
 }
 

@@ -1,11 +1,11 @@
 //! A speaker, and how a device of sound is opened.
 
-use std::thread;
 use std::time::Duration;
 
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 
+use crate::device::consume;
 use crate::inlet::{Inlet, consumes};
 use crate::life::{Life, State};
 use crate::subscription::{Subscription, Waited};
@@ -27,18 +27,7 @@ impl Speaker {
     /// This device, by its name in ALSA. What is wrong with it shows a moment later (see [`Life`]).
     pub fn open(device: impl Into<String>) -> Self {
         let (inlet, state, device) = (Inlet::new(WAITING), State::default(), device.into());
-        if let Some(sound) = inlet.end() {
-            let (state, closing, failed) = (state.clone(), inlet.clone(), state.clone());
-            let play = move || {
-                let over = play(&device, sound, &state);
-                closing.close();
-                state.set_closed(over.err());
-            };
-            let started = thread::Builder::new().name("speaker".to_owned()).spawn(play);
-            if let Err(error) = started {
-                failed.set_closed(Some(Error::device("thread", &error)));
-            }
-        }
+        consume("speaker", &inlet, &state, move |sound, state| play(&device, sound, state));
         Self { inlet, state }
     }
 

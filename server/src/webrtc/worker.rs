@@ -176,18 +176,11 @@ impl Worker {
         act: impl FnOnce(&mut Peer, &Running) -> Result<(), Ended>,
     ) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
-        let before = (peer.deadline, number);
+        let before = peer.deadline;
         let done = act(peer, &self.running).and_then(|()| peer.settle(now, &mut self.outbox, &self.running));
-        // Nearly always it stays where it is.
-        let stays = done.is_ok() && before.0 == peer.deadline;
-        if !stays {
-            self.due.remove(&before);
-        }
+        place(&mut self.due, number, before, done.is_ok().then_some(peer.deadline));
         match done {
             Ok(needs) => {
-                if !stays {
-                    self.due.insert((peer.deadline, number));
-                }
                 if needs.join || needs.beginning {
                     self.joining.push(number);
                 }
@@ -284,22 +277,16 @@ impl Worker {
         let mut ended = Vec::new();
         group.members.retain(|member| {
             let Some(peer) = peers.get_mut(member) else { return false };
-            let before = (peer.deadline, *member);
+            let before = peer.deadline;
             let Some(showing) = &mut peer.showing else { return false };
             if !showing.show(&mut peer.rtc, number, chunk, &parts, at, now) {
                 return true;
             }
             timings.get_or_insert_with(|| Arc::clone(showing.admission.timings()));
             let done = peer.advance(now).and_then(|()| peer.settle(now, outbox, running));
-            let stays = done.is_ok() && before.0 == peer.deadline;
-            if !stays {
-                due.remove(&before);
-            }
+            place(due, *member, before, done.is_ok().then_some(peer.deadline));
             match done {
                 Ok(needs) => {
-                    if !stays {
-                        due.insert((peer.deadline, *member));
-                    }
                     if needs.beginning {
                         joining.push(*member);
                     }
@@ -360,3 +347,11 @@ impl Worker {
 const AT_ONCE: usize = 64;
 /// How often it is looked whether somebody is gone, or has to go.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(250);
+
+/// Gives a session its place among those whose time comes, if it goes on; nearly always that is where it was.
+fn place(due: &mut BTreeSet<(Instant, u64)>, number: u64, before: Instant, after: Option<Instant>) {
+    if after != Some(before) {
+        due.remove(&(before, number));
+        due.extend(after.map(|after| (after, number)));
+    }
+}
