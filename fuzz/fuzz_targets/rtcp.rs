@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use rtp::feedback::{Feedback, MOST_ARRIVALS, MOST_MISSING};
 use rtp::packet::{Packet, is_rtcp};
 use rtp::rtcp::{ReceptionReport, Rtcp};
 
@@ -18,7 +19,15 @@ fuzz_target!(|bytes: &[u8]| {
                 ReceptionReport::write(reports.first(), *ssrc, "name", &mut written);
                 Rtcp::ReceiverReport { ssrc: *ssrc, reports: reports.iter().take(1).copied().collect() }
             }
-            Rtcp::Bye(_) | Rtcp::Other(_) => continue,
+            Rtcp::Feedback(Feedback::Missing { sequences, .. }) => {
+                assert!(sequences.len() <= MOST_MISSING);
+                continue;
+            }
+            Rtcp::Feedback(Feedback::Arrivals { came, .. }) => {
+                assert!(came.len() <= MOST_ARRIVALS);
+                continue;
+            }
+            Rtcp::Bye(_) | Rtcp::Other(_) | Rtcp::Feedback(Feedback::Keyframe { .. }) => continue,
         };
         assert_eq!(Rtcp::parse(&written).expect("we wrote it").first(), Some(&expected));
     }

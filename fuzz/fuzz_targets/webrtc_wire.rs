@@ -8,7 +8,7 @@
 mod wire;
 
 use libfuzzer_sys::fuzz_target;
-use wire::{Frames, asked_for, transaction};
+use wire::{Frames, asked_for, granted, nominates, transaction};
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<bytes::Bytes> {
     let (mut frames, mut all) = (Frames::default(), Vec::new());
@@ -23,6 +23,10 @@ fuzz_target!(|data: &[u8]| {
     if let Some(fragment) = asked_for(data) {
         assert!(fragment.len() < data.len() && !fragment.contains(':'));
         assert!(transaction(data).is_some());
+    }
+    if let Some(number) = nominates(data) {
+        assert_eq!(transaction(data), Some(number));
+        assert!(granted(data).is_none());
     }
     let size = 1 + data.first().map_or(0, |byte| usize::from(*byte) % 40);
     let whole = read(std::iter::once(data));

@@ -1,7 +1,7 @@
 //! RTP: media in packets, the way cameras and RTSP speak (RFC 3550), and what RTCP and SDP say about it.
 //!
 //! - [`Packetizer`]: access units into packets. [`Receiver`]: packets, late, lost or doubled, into access units.
-//! - [`rtcp`]: reports both ways. [`sdp`]: which tracks there are, in the words of a session description.
+//! - [`rtcp`]: reports both ways; [`feedback`]: what receivers ask for between them. [`sdp`]: which tracks there are, in the words of a session description.
 //!
 //! Each payload format has a folder or file. Everything is sans-IO: packets and the time of their arrival are handed in, nothing
 //! panics on what a network sent, and what is held is bounded.
@@ -13,6 +13,7 @@ mod av1;
 mod decoding_time;
 mod depacketizer;
 mod error;
+pub mod feedback;
 mod g711;
 mod h264;
 mod h265;

@@ -5,6 +5,7 @@
 use media::Wallclock;
 
 use crate::RtpError;
+use crate::feedback::{Feedback, PAYLOAD_FEEDBACK, TRANSPORT_FEEDBACK};
 use crate::packet::VERSION;
 
 /// One packet of a compound packet.
@@ -21,6 +22,8 @@ pub enum Rtcp {
     },
     /// These leave.
     Bye(Vec<u32>),
+    /// What a receiver says between reports.
+    Feedback(Feedback),
     /// Something else, by its packet type.
     Other(u8),
 }
@@ -127,6 +130,9 @@ impl Rtcp {
                 Self::ReceiverReport { ssrc: word(body, 0)?, reports: reports(body.get(4..)?, count)? }
             }
             BYE => Self::Bye((0..count).map(|index| word(body, index)).collect::<Option<_>>()?),
+            TRANSPORT_FEEDBACK | PAYLOAD_FEEDBACK => {
+                Feedback::of(kind, count, body)?.map_or(Self::Other(kind), Self::Feedback)
+            }
             other => Self::Other(other),
         })
     }
@@ -211,7 +217,7 @@ fn reports(body: &[u8], count: usize) -> Option<Vec<ReceptionReport>> {
         .collect()
 }
 
-fn word(body: &[u8], index: usize) -> Option<u32> {
+pub(crate) fn word(body: &[u8], index: usize) -> Option<u32> {
     body.get(4 * index..).and_then(<[u8]>::first_chunk).map(|word| u32::from_be_bytes(*word))
 }
 

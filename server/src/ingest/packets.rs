@@ -73,7 +73,7 @@ impl Intake {
             for report in Rtcp::parse(&packet).unwrap_or_default() {
                 match report {
                     Rtcp::SenderReport(report, _) => receiver.reported(report, arrival),
-                    Rtcp::ReceiverReport { .. } | Rtcp::Bye(_) | Rtcp::Other(_) => {}
+                    Rtcp::ReceiverReport { .. } | Rtcp::Bye(_) | Rtcp::Feedback(_) | Rtcp::Other(_) => {}
                 }
             }
             align(&mut self.receivers);

@@ -88,19 +88,6 @@ pub(super) fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.trim_end().strip_prefix(name))
 }
 
-/// An offer of a peer that says nothing of when each packet comes.
-pub(super) fn without_transport_feedback(offer: &str) -> String {
-    let is_other = |line: &&str| !(line.starts_with("a=extmap:") && line.contains(TRANSPORT_FEEDBACK));
-    offer.lines().map(str::trim_end).filter(is_other).fold(
-        String::with_capacity(offer.len()),
-        |mut text, line| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{line}\r\n");
-            text
-        },
-    )
-}
-
 /// The offer of a session whose peer began ICE again with these credentials; `None` for credentials that are none (RFC 8839 §5.4).
 pub(super) fn restarted(offer: &str, fragment: &str, password: &str) -> Option<String> {
     let is_word = |text: &str, least: usize| {
@@ -123,8 +110,6 @@ pub(super) fn restarted(offer: &str, fragment: &str, password: &str) -> Option<S
     Some(text)
 }
 
-/// The extension that numbers the packets of a connection (draft-holmer-rmcat-transport-wide-cc-extensions-01).
-const TRANSPORT_FEEDBACK: &str = "draft-holmer-rmcat-transport-wide-cc-extensions";
 /// Browsers list a few dozen.
 const MOST_CODECS: usize = 128;
 
@@ -152,17 +137,6 @@ mod tests {
         assert_eq!((video.receives, video.sends, video.codecs), (true, true, vec!["H264".to_owned()]));
         assert!(asked.data);
         assert_eq!(Asked::of("nonsense\r\nm=\r\na=rtpmap:1\r\n"), Asked::default());
-    }
-
-    #[test]
-    fn an_offer_may_be_read_as_if_packets_were_not_numbered() {
-        let numbered =
-            "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
-        let other = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
-        assert_eq!(
-            without_transport_feedback(&format!("{OFFER}{other}{numbered}")),
-            format!("{OFFER}{other}")
-        );
     }
 
     #[test]

@@ -4,15 +4,16 @@
 //! that is read here, and it chooses.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::StatusCode;
 use media::MediaKind;
-use peer::agreed::{self, Inputs, Medium, Output, RESENT};
+use peer::agreed::{self, Inputs, Medium};
 use peer::answer::{self, Used};
 use peer::formats::{self, READ, codec_of};
 use str0m::change::SdpOffer;
 use str0m::format::Codec;
+use str0m::media::Pt;
 use str0m::net::TcpType;
 use str0m::rtp::Extension;
 use str0m::{Candidate, Rtc, RtcConfig};
@@ -21,9 +22,11 @@ use tokio::sync::mpsc;
 use super::check::Told;
 use super::description::{self, Asked};
 use super::directory::{Place, Purpose};
-use super::kept;
-use super::peer::{Data, Heard, Peer};
-use super::showing::{Outputs, Showing};
+use super::flow::{self, Flow};
+use super::keys;
+use super::peer::{Data, Heard, Peer, silence};
+use super::sender::Flows;
+use super::showing::Showing;
 use super::taking::Taking;
 use super::worker::Command;
 use super::{Feed, Message, Running, WebRtc};
@@ -58,7 +61,7 @@ pub struct Answered {
     offer: String,
     text: String,
     fragment: String,
-    outputs: Outputs,
+    outputs: Flows,
     inputs: Inputs,
 }
 
@@ -133,8 +136,9 @@ impl Offer {
 
 /// What the sessions' configurations have in common: one certificate among them.
 pub(super) fn config() -> RtcConfig {
-    let config = RtcConfig::new().set_ice_lite(true).set_rtp_mode(true).set_send_buffer_video(RESENT);
-    let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate();
+    let provider = keys::provider();
+    let certificate = provider.dtls_provider.generate_certificate();
+    let config = RtcConfig::new().set_crypto_provider(provider).set_ice_lite(true).set_rtp_mode(true);
     match certificate {
         Some(certificate) => config.set_dtls_cert(certificate),
         None => config,
@@ -154,14 +158,8 @@ impl WebRtc {
         running.introduce(&mut rtc);
         let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| malformed(&error))?;
         let answer = answer.to_sdp_string();
-        if wants.show.is_some() {
-            // Agreed on, and not made use of until something is wrong with the link (see `Peer`).
-            let quiet = description::without_transport_feedback(&text);
-            let quiet = SdpOffer::from_sdp_string(&quiet).map_err(|error| malformed(&error))?;
-            rtc.sdp_api().accept_offer(quiet).map_err(|error| malformed(&error))?;
-        }
         let media = agreed::media(&rtc, &answer);
-        let outputs = wants.show.map(|feed| outputs(&rtc, &media, feed)).unwrap_or_default();
+        let outputs = wants.show.map(|feed| flows(&mut rtc, &media, feed, &answer)).unwrap_or_default();
         let inputs = if wants.takes { Inputs::of(&rtc, &media, &READ) } else { Inputs::default() };
         let video = Used { sends: outputs.video.is_some(), takes: inputs.has(MediaKind::Video) };
         let audio = Used { sends: outputs.audio.is_some(), takes: inputs.has(MediaKind::Audio) };
@@ -169,6 +167,7 @@ impl WebRtc {
             return Err(Unacceptable::NothingInCommon(nothing_in_common(&asked, wants)));
         }
         let text_of_answer = answer::complete(&answer, video, audio);
+        silence(&mut rtc, &answer);
         let fragment = rtc.direct_api().local_ice_credentials().ufrag;
         Ok(Answered { running, rtc, offer: text, text: text_of_answer, fragment, outputs, inputs })
     }
@@ -200,12 +199,7 @@ impl Answered {
 
     /// Makes it a session.
     pub async fn begin(self, part: Part) -> Session {
-        let Self { running, mut rtc, offer, text: _, fragment, outputs, inputs } = self;
-        if let Some(pictures) = &outputs.video
-            && let Some(stream) = rtc.direct_api().stream_tx_by_mid(pictures.mid(), None)
-        {
-            kept::keep(stream, kept::AT_FIRST);
-        }
+        let Self { running, rtc, offer, text: _, fragment, outputs, inputs } = self;
         let (id, place, now) = (auth::random_token(), running.place(), Instant::now());
         let showing = part.show.map(|(feed, admission)| Showing::new(feed, admission, outputs, now));
         let taking = part.take.map(|(publisher, seat, rate)| Taking::new(publisher, seat, inputs, rate, now));
@@ -264,7 +258,6 @@ fn configured(config: RtcConfig, wants: Wants<'_>) -> RtcConfig {
         codecs.extend(READ);
     }
     let config = formats::enabled(config, &codecs);
-    let config = config.set_stats_interval(wants.show.map(|_| REPORTED));
     if wants.takes {
         return config;
     }
@@ -275,13 +268,38 @@ fn configured(config: RtcConfig, wants: Wants<'_>) -> RtcConfig {
         .set_extension(4, Extension::RtpMid)
 }
 
-fn outputs(rtc: &Rtc, media: &[Medium], feed: &Feed) -> Outputs {
-    let output = |kind: MediaKind| {
+/// The media that are sent, as str0m agreed on them: it makes the answer, and takes no part in sending (see [`super::sender`]).
+fn flows(rtc: &mut Rtc, media: &[Medium], feed: &Feed, answer: &str) -> Flows {
+    let mut flow = |kind: MediaKind| {
         let codec = codec_of(feed.parameters(kind)?)?;
         let (mid, payload_type) = agreed::output(rtc, media, kind, codec)?;
-        Some(Output::new(mid, payload_type, random() as u32))
+        let known = rtc.codec_config().params().iter().find(|known| known.pt() == payload_type)?;
+        let clock = known.spec().clock_rate.get();
+        // Only what the answer says is agreed on.
+        let apt =
+            |again: &Pt| answer.lines().any(|line| line == format!("a=fmtp:{again} apt={payload_type}"));
+        let again = known.resend().filter(apt);
+        let extensions = rtc.media(mid)?.remote_extmap();
+        let mid_extension = extensions.id_of(Extension::RtpMid);
+        let numbering_extension = extensions.id_of(Extension::TransportSequenceNumber);
+        let name = rtc.media(mid)?.cname().into();
+        let mut direct = rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None)?;
+        let again = again.and_then(|again| Some((*again, *stream.rtx()?)));
+        let ssrc = *stream.ssrc();
+        let agreed = flow::Agreed {
+            mid,
+            payload_type: *payload_type,
+            ssrc,
+            again,
+            clock,
+            name,
+            mid_extension,
+            numbering_extension,
+        };
+        Some(Flow::new(agreed, random() as u32))
     };
-    Outputs { video: output(MediaKind::Video), audio: output(MediaKind::Audio) }
+    Flows { video: flow(MediaKind::Video), audio: flow(MediaKind::Audio) }
 }
 
 /// In words, what of an offer does not fit.
@@ -308,5 +326,3 @@ fn nothing_in_common(asked: &Asked, wants: Wants<'_>) -> String {
 /// Browsers' offers have a tenth.
 const MOST_BYTES: usize = 64 << 10;
 const MOST_MEDIA: usize = 16;
-/// How often it is looked how a viewer's link does.
-const REPORTED: Duration = Duration::from_millis(250);

@@ -45,11 +45,6 @@ impl<T> Pacer<T> {
         next
     }
 
-    /// Whether there is a next one whose time has come.
-    pub(super) fn is_due(&mut self, rate: f64, now: Instant) -> bool {
-        !self.waiting.is_empty() && self.has_room(rate, now)
-    }
-
     /// When to ask for the next one.
     pub(super) fn deadline(&self) -> Option<Instant> {
         (!self.waiting.is_empty()).then(|| self.reckoned + BETWEEN)
@@ -105,11 +100,9 @@ mod tests {
         let mut now = start;
         while let Some(at) = pacer.deadline() {
             now = at;
-            assert!(pacer.is_due(rate, now));
             while let Some(packet) = pacer.next(rate, now) {
                 left.push((packet, now - start));
             }
-            assert!(!pacer.is_due(rate, now));
         }
         assert!(left.iter().map(|(packet, _)| *packet).eq(0..100));
         assert_eq!(pacer.waiting.capacity(), 0, "the room is given back");

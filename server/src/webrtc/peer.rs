@@ -1,10 +1,15 @@
 //! One session: a peer's connection, and what goes over it.
 //!
 //! str0m decides everything about the connection and does nothing by itself: what comes and what time it is are handed in, and what is to
-//! be sent is taken out after each of that ([`Peer::settle`]).
+//! be sent is taken out after each of that ([`Peer::settle`]). What a viewer is sent goes past it, sealed with the keys that its handshake
+//! ended with (see [`super::sender`]), and so does what the viewer says of that.
 
 use std::time::{Duration, Instant};
 
+use hub::Subscription;
+use media::Chunk;
+use peer::agreed;
+use rtp::packet::is_rtcp;
 use str0m::channel::ChannelId;
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
@@ -13,11 +18,14 @@ use tracing::debug;
 
 use super::check::{SessionReport, WayReport};
 use super::directory::{Place, Purpose};
+use super::exit::Exit;
+use super::feed::{Parts, Past};
+use super::keys::Keys;
 use super::port::{Outbox, Way};
 use super::showing::Showing;
 use super::taking::Taking;
 use super::transactions::Transactions;
-use super::{Message, Patch, Patched, Running, description};
+use super::{Message, Patch, Patched, Running, description, wire};
 
 /// A session.
 #[derive(Debug)]
@@ -33,15 +41,17 @@ pub(super) struct Peer {
     pub(super) fragment: String,
     began: Instant,
     heard: Instant,
+    /// When something has to be done for it next, and for the connection alone.
     pub(super) deadline: Instant,
+    timeout: Instant,
     purpose: Purpose,
     transactions: Transactions,
     ways: Vec<Way>,
     /// The one that everything but ICE goes on.
     chosen: Option<Way>,
+    /// The request by which the peer would choose another, until it is granted.
+    choosing: Option<(Way, [u8; 12])>,
     is_connected: bool,
-    /// Every packet is numbered for the peer to say when it came (transport-wide feedback).
-    is_detailed: bool,
     needs: Needs,
 }
 
@@ -101,18 +111,35 @@ impl Peer {
             began: now,
             heard: now,
             deadline: now,
+            timeout: now,
             purpose,
             transactions: Transactions::default(),
             ways: Vec::new(),
             chosen: None,
+            choosing: None,
             is_connected: false,
-            is_detailed: false,
             needs: Needs::default(),
         }
     }
 
     /// Takes a datagram.
-    pub(super) fn receive(&mut self, way: Way, bytes: &[u8], now: Instant) -> Result<(), Ended> {
+    pub(super) fn receive(
+        &mut self,
+        way: Way,
+        bytes: &[u8],
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> Result<(), Ended> {
+        let is_media = bytes.first().is_some_and(|first| (128..=191).contains(first));
+        if is_media && self.showing.is_some() {
+            if is_rtcp(bytes) {
+                self.hear_report(bytes, now, outbox, running);
+            }
+            if self.taking.is_none() {
+                return Ok(());
+            }
+        }
         let proto = if way.is_tcp { Protocol::Tcp } else { Protocol::Udp };
         // What is none of STUN, DTLS, RTP and RTCP is nothing to anybody.
         let Ok(contents) = bytes.try_into() else { return Ok(()) };
@@ -122,19 +149,36 @@ impl Peer {
             return Ok(());
         }
         self.heard = now;
+        if let Some(number) = wire::nominates(bytes) {
+            self.choosing = Some((way, number));
+        }
         self.rtc.handle_input(input).map_err(|error| {
             debug!(%error, "a WebRTC session cannot go on");
             "what the peer sent cannot be understood"
         })
     }
 
+    /// Hears what a viewer says of what it is sent.
+    fn hear_report(&mut self, bytes: &[u8], now: Instant, outbox: &mut Outbox, running: &Running) {
+        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return };
+        let mut exit = Exit::new(way, outbox, running);
+        let Some(needs_keyframe) = showing.sender.hear(&mut bytes.to_vec(), now, &mut exit) else { return };
+        self.heard = now;
+        self.needs.beginning |= needs_keyframe && showing.needs_beginning(now);
+    }
+
     /// Lets time pass.
-    pub(super) fn advance(&mut self, now: Instant) -> Result<(), Ended> {
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> Result<(), Ended> {
         if let Some(taking) = &mut self.taking {
             taking.advance(now).map_err(|_| "the stream no longer takes it")?;
         }
-        if let Some(showing) = &mut self.showing {
-            showing.advance(&mut self.rtc, now);
+        if let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) {
+            showing.advance(now, &mut Exit::new(way, outbox, running));
         }
         self.rtc.handle_input(Input::Timeout(now)).map_err(|error| {
             debug!(%error, "a WebRTC session cannot go on");
@@ -142,8 +186,53 @@ impl Peer {
         })
     }
 
+    /// Is connected, or needs a beginning again: see [`Showing::join`].
+    pub(super) fn join(
+        &mut self,
+        known: &mut Past,
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> Option<&Subscription<Chunk>> {
+        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return None };
+        Some(showing.join(known, now, &mut Exit::new(way, outbox, running)))
+    }
+
+    /// Sends a chunk if it is this viewer's turn; whether anything was sent. Nothing but that, since it is done for each chunk and viewer.
+    #[allow(clippy::too_many_arguments)] // each stands for itself
+    pub(super) fn show(
+        &mut self,
+        number: u64,
+        chunk: &Chunk,
+        parts: &Parts,
+        at: Instant,
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> bool {
+        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return false };
+        let mut exit = Exit::new(way, outbox, running);
+        let any = showing.show(number, chunk, parts, at, now, &mut exit);
+        if exit.is_full {
+            showing.fall_behind();
+        }
+        self.deadline = self.next_deadline();
+        any
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let intake = self.taking.as_ref().and_then(Taking::deadline);
+        let paced = self.showing.as_ref().and_then(Showing::deadline);
+        intake.into_iter().chain(paced).fold(self.timeout, Instant::min)
+    }
+
     /// Whether it has to end by itself.
-    pub(super) fn check(&mut self, now: Instant) -> Result<(), Ended> {
+    pub(super) fn check(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        running: &Running,
+    ) -> Result<(), Ended> {
         let door = |showing: &Showing| showing.admission.door().is_cancelled();
         if self.showing.as_ref().is_some_and(door) {
             return Err("closed by the operator");
@@ -154,7 +243,9 @@ impl Peer {
         if self.data.as_ref().is_some_and(|data| data.heard.is_closed()) {
             return Err("nobody listens any more");
         }
-        self.look_closer(now);
+        if let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) {
+            showing.check(now, &mut Exit::new(way, outbox, running));
+        }
         if !self.is_connected && now >= self.began + CONNECTING {
             return Err("no connection came about");
         }
@@ -177,13 +268,8 @@ impl Peer {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    if self.showing.as_mut().is_some_and(|showing| showing.is_drained(now)) {
-                        self.advance(now)?;
-                        continue;
-                    }
-                    let intake = self.taking.as_ref().and_then(Taking::deadline);
-                    let paced = self.showing.as_ref().and_then(Showing::deadline);
-                    self.deadline = intake.into_iter().chain(paced).fold(at, Instant::min);
+                    self.timeout = at;
+                    self.deadline = self.next_deadline();
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
@@ -193,11 +279,8 @@ impl Peer {
                         self.learn(way, &transmit.contents, running);
                     }
                     if is_tcp {
-                        if !running.streams.send(&way, &transmit.contents)
-                            && let Some(showing) = &mut self.showing
-                        {
-                            showing.fall_behind();
-                        }
+                        // Full: it is lost, as on any network.
+                        running.streams.send(&way, &transmit.contents);
                     } else {
                         outbox.push(way, &transmit.contents, &running.ports);
                     }
@@ -212,7 +295,25 @@ impl Peer {
         if !self.rtc.is_alive() {
             return Err("the peer closed it");
         }
+        self.unlock()?;
         Ok(std::mem::take(&mut self.needs))
+    }
+
+    /// Takes the keys to what is shown, once the handshake is over.
+    fn unlock(&mut self) -> Result<(), Ended> {
+        let Some(showing) = self.showing.as_mut().filter(|showing| !showing.sender.has_keys()) else {
+            return Ok(());
+        };
+        match Keys::overheard() {
+            Some(Ok(keys)) => showing.sender.begin(keys),
+            Some(Err(error)) => {
+                debug!(%error, "a WebRTC session cannot go on");
+                return Err("there are no keys to seal packets with");
+            }
+            None if self.needs.join => return Err("the handshake gave no keys to seal packets with"),
+            None => {}
+        }
+        Ok(())
     }
 
     fn hear(&mut self, event: Event, now: Instant) -> Result<(), Ended> {
@@ -225,20 +326,6 @@ impl Peer {
                 return Err("the peer is gone");
             }
             Event::Closed => return Err("the peer closed it"),
-            Event::KeyframeRequest(_) => {
-                let beginning = self.showing.as_mut().is_some_and(|showing| showing.needs_beginning(now));
-                self.needs.beginning |= beginning;
-            }
-            Event::PeerStats(stats) => {
-                if let Some(showing) = &mut self.showing {
-                    showing.hear_of_all(&stats, self.is_detailed);
-                }
-            }
-            Event::MediaEgressStats(stats) => {
-                if let Some(showing) = &mut self.showing {
-                    showing.hear_of_one(&mut self.rtc, &stats);
-                }
-            }
             Event::RtpPacket(packet) => {
                 if let Some(taking) = &mut self.taking {
                     taking.take(&mut self.rtc, &packet, now).map_err(|_| "the stream no longer takes it")?;
@@ -300,9 +387,6 @@ impl Peer {
                 };
                 let Some(answer) = self.agree(&offer) else { return Patched::Wrong };
                 self.offer = offer;
-                if !self.is_detailed {
-                    self.agree(&description::without_transport_feedback(&self.offer));
-                }
                 let ours = description::value(&answer, "a=ice-ufrag:").unwrap_or_default().to_owned();
                 let password = description::value(&answer, "a=ice-pwd:").unwrap_or_default().to_owned();
                 running.directory.rename(&self.fragment, &ours, self.place);
@@ -312,24 +396,11 @@ impl Peer {
         }
     }
 
-    /// Has every packet numbered while something is wrong with the link. What comes back costs more than what is sent, so it is done
-    /// without as long as all is well. The peer knows of nothing but the numbers, which it agreed on at the beginning.
-    fn look_closer(&mut self, now: Instant) {
-        let Some(showing) = &self.showing else { return };
-        let wanted = showing.link.is_suspected(now);
-        if wanted == self.is_detailed {
-            return;
-        }
-        self.is_detailed = wanted;
-        let offer =
-            if wanted { self.offer.clone() } else { description::without_transport_feedback(&self.offer) };
-        self.agree(&offer);
-    }
-
     /// Agrees on another description of the same session; the answer.
     fn agree(&mut self, offer: &str) -> Option<String> {
         let offer = str0m::change::SdpOffer::from_sdp_string(offer).ok()?;
         let answer = self.rtc.sdp_api().accept_offer(offer).ok()?;
+        silence(&mut self.rtc, &answer.to_sdp_string());
         Some(answer.to_sdp_string())
     }
 
@@ -367,9 +438,16 @@ impl Peer {
 
     /// We answer on this way, so what comes from there is for us.
     fn learn(&mut self, way: Way, datagram: &[u8], running: &Running) {
-        // What is not STUN goes the way that the peer chose (RFC 7983).
-        if datagram.first().is_some_and(|first| *first > 3) {
-            if let Some(showing) = self.showing.as_mut().filter(|_| self.chosen.is_some()) {
+        let is_stun = datagram.first().is_none_or(|first| *first <= 3);
+        let is_granted = self
+            .choosing
+            .is_some_and(|(chosen, number)| chosen == way && wire::granted(datagram) == Some(number));
+        // What is not STUN goes where the handshake does (RFC 7983), until the peer chooses another way.
+        if is_granted || !is_stun && !self.is_connected {
+            self.choosing = None;
+            if self.chosen.is_some_and(|before| before != way)
+                && let Some(showing) = &mut self.showing
+            {
                 showing.link.is_replaced();
             }
             self.chosen = Some(way);
@@ -377,6 +455,16 @@ impl Peer {
         if !self.ways.contains(&way) && self.ways.len() < MOST_WAYS {
             self.ways.push(way);
             running.directory.learn(way, self.place);
+        }
+    }
+}
+
+/// Keeps str0m from reporting on what it does not send.
+pub(super) fn silence(rtc: &mut Rtc, description: &str) {
+    for medium in agreed::media(rtc, description) {
+        let mut direct = rtc.direct_api();
+        if let Some(ssrc) = direct.stream_tx_by_mid(medium.mid, None).map(|stream| stream.ssrc()) {
+            direct.remove_stream_tx(ssrc);
         }
     }
 }

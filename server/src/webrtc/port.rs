@@ -113,22 +113,36 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Puts a packet to the others, or sends those first.
     pub(super) fn push(&mut self, way: Way, packet: &[u8], ports: &[Port]) {
+        self.place(way, packet.len(), ports).copy_from_slice(packet);
+    }
+
+    /// Room for a packet behind the others; those are sent first if it cannot follow them.
+    pub(super) fn place(&mut self, way: Way, length: usize, ports: &[Port]) -> &mut [u8] {
         let follows = self.way == Some(way)
             && !self.is_closed
-            && packet.len() <= self.segment
-            && self.bytes.len() + packet.len() <= MOST_BYTES;
+            && length <= self.segment
+            && self.bytes.len() + length <= MOST_BYTES;
         if !follows {
             self.flush(ports);
             self.way = Some(way);
-            self.segment = packet.len();
+            self.segment = length;
         }
-        self.is_closed = packet.len() < self.segment;
-        self.bytes.extend_from_slice(packet);
+        self.is_closed = length < self.segment;
+        let at = self.bytes.len();
+        self.bytes.resize(at + length, 0);
+        &mut self.bytes[at..]
+    }
+
+    /// Takes back the packet that was put last.
+    pub(super) fn withdraw(&mut self, length: usize) {
+        self.bytes.truncate(self.bytes.len().saturating_sub(length));
+        // The next one begins a row.
+        self.is_closed = true;
     }
 
     /// Sends what waits.
     pub(super) fn flush(&mut self, ports: &[Port]) {
-        if let Some(way) = self.way.take()
+        if let Some(way) = self.way.take().filter(|_| !self.bytes.is_empty())
             && let Some(port) = ports.iter().find(|port| port.serves(way.local))
         {
             port.send(&way, self.segment, &self.bytes);

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use hub::Subscription;
 use media::{Chunk, CodecParameters, MediaKind};
-use peer::agreed::{Output, Packet};
-use str0m::Rtc;
-use str0m::stats::{MediaEgressStats, PeerStats};
+use peer::agreed::Packet;
 
+use super::exit::Exit;
 use super::feed::{Feed, Parts, Past};
-use super::kept::{self, Kept};
-use super::link::{Kind, Link, Report};
+use super::link::{Kind, Link};
 use super::pacer::Pacer;
+use super::sender::{Flows, Sender};
 use crate::supervise::audience::Admission;
 
 /// Somebody who watches.
@@ -26,29 +25,16 @@ pub(super) struct Showing {
     /// Keeps the source running; read when they join.
     subscription: Subscription<Chunk>,
     pub(super) admission: Admission,
-    outputs: Outputs,
+    pub(super) sender: Sender,
     stage: Stage,
     is_served: bool,
     refreshed: Option<Instant>,
     pub(super) link: Link,
-    pacer: Pacer<(Packet, Instant)>,
-    /// Packets of pictures that may be written until they are taken out again.
-    at_once: usize,
-    kept: Kept,
-    /// Bytes that were sent until the last report.
-    sent: u64,
-    /// When it was last heard of each packet.
-    numbered: Option<Instant>,
+    /// Each with when its media was, if it is not of the past.
+    pacer: Pacer<(Packet, Option<Instant>)>,
     /// Since when a beginning is waited for, after pictures had to be left out.
     behind: Option<Instant>,
     tells_disposable: bool,
-}
-
-/// Where a session's pictures and sound go.
-#[derive(Debug, Default)]
-pub(super) struct Outputs {
-    pub(super) video: Option<Output>,
-    pub(super) audio: Option<Output>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,40 +47,32 @@ enum Stage {
     From(u64),
 }
 
-impl Outputs {
-    fn of(&mut self, kind: MediaKind) -> Option<&mut Output> {
-        match kind {
-            MediaKind::Video => self.video.as_mut(),
-            MediaKind::Audio => self.audio.as_mut(),
-        }
-    }
-}
-
 impl Showing {
-    pub(super) fn new(feed: Feed, admission: Admission, outputs: Outputs, now: Instant) -> Self {
+    pub(super) fn new(feed: Feed, admission: Admission, flows: Flows, now: Instant) -> Self {
         let subscription = feed.subscribe();
         let tells_disposable = matches!(feed.parameters(MediaKind::Video), Some(CodecParameters::H264(_)));
         Self {
             feed,
             subscription,
             admission,
-            outputs,
+            sender: Sender::new(flows, now),
             stage: Stage::Connecting,
             is_served: false,
             refreshed: None,
             link: Link::new(now),
             pacer: Pacer::new(now),
-            at_once: AT_ONCE,
-            kept: Kept::default(),
-            sent: 0,
-            numbered: None,
             behind: None,
             tells_disposable,
         }
     }
 
     /// Is connected, or needs a beginning again: sends what there is. What follows is given to [`Self::show`].
-    pub(super) fn join(&mut self, rtc: &mut Rtc, known: &mut Past, now: Instant) -> &Subscription<Chunk> {
+    pub(super) fn join(
+        &mut self,
+        known: &mut Past,
+        now: Instant,
+        exit: &mut Exit<'_>,
+    ) -> &Subscription<Chunk> {
         // What was held on to until now may be long ago.
         self.subscription = self.feed.subscribe();
         let mut past = Vec::new();
@@ -109,22 +87,24 @@ impl Showing {
         }
         self.stage =
             self.subscription.position().filter(|_| !past.is_empty()).map_or(Stage::Waiting, Stage::From);
-        self.catch_up(rtc, &past, known, now);
+        self.catch_up(&past, known, now, exit);
         &self.subscription
     }
 
     /// Sends the pictures of the past, close together. Their sound is over.
-    fn catch_up(&mut self, rtc: &mut Rtc, past: &[(u64, Chunk)], known: &mut Past, now: Instant) {
+    fn catch_up(&mut self, past: &[(u64, Chunk)], known: &mut Past, now: Instant, exit: &mut Exit<'_>) {
         // What still waits is older than what follows.
         self.pacer.clear();
-        let leading = if self.outputs.video.is_some() { MediaKind::Video } else { return };
+        if !self.sender.shows(MediaKind::Video) {
+            return;
+        }
         let pictures: Vec<Arc<[Packet]>> = past
             .iter()
             .map(|(number, chunk)| known.of(*number, chunk))
             .filter(|packets| !packets.is_empty())
             .collect();
-        let (Some(output), Some(newest)) = (self.outputs.of(leading), pictures.last()) else { return };
-        let last = output.timestamp();
+        let Some(newest) = pictures.last() else { return };
+        let last = self.sender.timestamp(MediaKind::Video);
         let count = u32::try_from(pictures.len()).unwrap_or(u32::MAX);
         let step = (ROOM / count).clamp(1, STEP);
         // After what they had, if they had anything; else up to the present.
@@ -136,7 +116,7 @@ impl Showing {
             for packet in picture.iter() {
                 let timestamp = first.wrapping_add(step.wrapping_mul(at));
                 self.link.carries(packet.bytes(), now);
-                self.send(rtc, &Packet { timestamp, ..packet.clone() }, now, now);
+                self.send(&Packet { timestamp, ..packet.clone() }, None, now, exit);
             }
         }
         self.behind = None;
@@ -146,14 +126,14 @@ impl Showing {
     /// Sends a chunk of this number, if it is this viewer's turn and the link carries it; whether anything was sent.
     pub(super) fn show(
         &mut self,
-        rtc: &mut Rtc,
         number: u64,
         chunk: &Chunk,
         parts: &Parts,
         at: Instant,
         now: Instant,
+        exit: &mut Exit<'_>,
     ) -> bool {
-        let pictures = if self.outputs.video.is_some() { parts.pictures } else { 0 };
+        let pictures = if self.sender.shows(MediaKind::Video) { parts.pictures } else { 0 };
         self.link.offered(pictures, now);
         let is_turn = match self.stage {
             Stage::Connecting => return false,
@@ -170,7 +150,7 @@ impl Showing {
         let goes = |packet: &&Packet| if packet.kind == MediaKind::Video { shows } else { sounds };
         let mut any = false;
         for packet in parts.packets.iter().filter(goes) {
-            any |= self.send(rtc, packet, at, now);
+            any |= self.send(packet, Some(at), now, exit);
         }
         if sounds {
             self.link.carries(parts.sound, now);
@@ -211,12 +191,13 @@ impl Showing {
     }
 
     /// Sends a packet, or lets it wait for its turn; whether there is anything of it.
-    fn send(&mut self, rtc: &mut Rtc, packet: &Packet, at: Instant, now: Instant) -> bool {
-        let Some(output) = self.outputs.of(packet.kind) else { return false };
+    fn send(&mut self, packet: &Packet, at: Option<Instant>, now: Instant, exit: &mut Exit<'_>) -> bool {
+        if !self.sender.shows(packet.kind) {
+            return false;
+        }
         let is_sound = packet.kind == MediaKind::Audio;
-        if is_sound || self.at_once > 0 && self.pacer.passes(packet.bytes(), self.link.pace(), now) {
-            self.at_once = self.at_once.saturating_sub(1);
-            output.write(rtc, packet, at);
+        if is_sound || self.pacer.passes(packet.bytes(), self.link.pace(), now) {
+            self.sender.send(packet, at, now, exit);
         } else {
             self.pacer.hold(packet.bytes(), (packet.clone(), at));
         }
@@ -224,21 +205,10 @@ impl Showing {
     }
 
     /// Sends what has waited for its turn: some of it, if it is much.
-    pub(super) fn advance(&mut self, rtc: &mut Rtc, now: Instant) {
-        while self.at_once > 0
-            && let Some((packet, at)) = self.pacer.next(self.link.pace(), now)
-        {
-            self.at_once -= 1;
-            if let Some(output) = self.outputs.of(packet.kind) {
-                output.write(rtc, &packet, at);
-            }
+    pub(super) fn advance(&mut self, now: Instant, exit: &mut Exit<'_>) {
+        while let Some((packet, at)) = self.pacer.next(self.link.pace(), now) {
+            self.sender.send(&packet, at, now, exit);
         }
-    }
-
-    /// What was written is gone: more may be. Whether there is more that can go now.
-    pub(super) fn is_drained(&mut self, now: Instant) -> bool {
-        self.at_once = AT_ONCE;
-        self.pacer.is_due(self.link.pace(), now)
     }
 
     /// When that is to be done next.
@@ -246,32 +216,13 @@ impl Showing {
         self.pacer.deadline()
     }
 
-    /// Hears of everything that was sent; how it arrived, too, if the peer says so for each packet.
-    pub(super) fn hear_of_all(&mut self, stats: &PeerStats, is_detailed: bool) {
-        self.sent = stats.bytes_tx;
-        if let (Some(round_trip), Some(lost), true) = (stats.rtt, stats.egress_loss_fraction, is_detailed) {
-            self.numbered = Some(stats.timestamp);
-            self.link.hear(Report { at: stats.timestamp, sent: self.sent, round_trip, lost });
+    /// Looks how the link does, and tells the peer how far the clocks are: to be done now and then.
+    pub(super) fn check(&mut self, now: Instant, exit: &mut Exit<'_>) {
+        if let Some(news) = self.sender.news(now) {
+            self.link.hear(news);
         }
-    }
-
-    /// Hears from a receiver's report how a medium arrived, which is older news than what is said of each packet.
-    pub(super) fn hear_of_one(&mut self, rtc: &mut Rtc, stats: &MediaEgressStats) {
-        if self.is_served
-            && let Some(output) = self.outputs.video.as_ref().filter(|output| output.mid() == stats.mid)
-            && let Some(within) = self.kept.hear(stats)
-            && let Some(stream) = rtc.direct_api().stream_tx_by_mid(output.mid(), None)
-        {
-            kept::keep(stream, within);
-        }
-        let leading = self.outputs.video.as_ref().or(self.outputs.audio.as_ref());
-        let is_known = self.numbered.is_some_and(|at| stats.timestamp < at + OLD_NEWS);
-        if !is_known
-            && leading.is_some_and(|output| output.mid() == stats.mid)
-            && let (Some(round_trip), Some(lost)) = (stats.rtt, stats.loss)
-        {
-            self.link.hear(Report { at: stats.timestamp, sent: self.sent, round_trip, lost });
-        }
+        self.sender.number(self.link.is_suspected(now));
+        self.sender.advance(now, exit);
     }
 
     /// Loses what follows up to the next random access point.
@@ -304,14 +255,10 @@ impl Showing {
     }
 }
 
-/// What waits in str0m takes much more room than what waits here, and its room stays.
-const AT_ONCE: usize = 16;
 /// Ticks of 90 kHz between pictures of the past: a millisecond, or less if there are many.
 const STEP: u32 = 90;
 /// They all fit between two pictures.
 const ROOM: u32 = 1_500;
-/// A receiver reports about a second that is over.
-const OLD_NEWS: Duration = Duration::from_secs(1);
 /// So long a random access point is waited for before one is asked for.
 const BEHIND: Duration = Duration::from_secs(3);
 /// The past is sent again this often at most.

@@ -38,6 +38,27 @@ pub(super) fn transaction(datagram: &[u8]) -> Option<[u8; 12]> {
     is_request.then(|| number.try_into().ok()).flatten()
 }
 
+/// The number of a binding request by which a peer has everything go this way from now on (RFC 8445 §8.1.1).
+pub(super) fn nominates(datagram: &[u8]) -> Option<[u8; 12]> {
+    let number = transaction(datagram)?;
+    let mut rest = datagram.get(STUN_HEADER..)?;
+    while let Some(([kind_high, kind_low, length_high, length_low], after)) = rest.split_first_chunk::<4>() {
+        if [*kind_high, *kind_low] == USE_CANDIDATE {
+            return Some(number);
+        }
+        let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
+        rest = after.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+/// The number of the binding request that a success answers.
+pub(super) fn granted(datagram: &[u8]) -> Option<[u8; 12]> {
+    let (kind, rest) = datagram.split_first_chunk::<2>()?;
+    let number = rest.get(6..18)?.try_into().ok()?;
+    (*kind == BINDING_SUCCESS).then_some(number)
+}
+
 /// Datagrams that came in a byte stream, each behind its length (RFC 4571 §2). Of one that is not whole no more than itself is kept.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -74,6 +95,8 @@ const STUN_HEADER: usize = 20;
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: [u8; 2] = [0, 6];
+const USE_CANDIDATE: [u8; 2] = [0, 0x25];
+const BINDING_SUCCESS: [u8; 2] = [1, 1];
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +133,17 @@ mod tests {
         assert_eq!(asked_for(&response), None);
     }
 
+    #[test]
+    fn a_request_may_choose_the_way_and_the_answer_grants_it() {
+        let datagram = request(&[(6, b"ours:theirs"), (0x25, &[]), (0x24, &[1, 2, 3, 4])]);
+        assert_eq!(nominates(&datagram), Some([7; 12]));
+        assert_eq!(nominates(&request(&[(6, b"ours:theirs")])), None);
+        assert_eq!(granted(&datagram), None);
+        let mut success = datagram;
+        success[..2].copy_from_slice(&BINDING_SUCCESS);
+        assert_eq!((granted(&success), nominates(&success)), (Some([7; 12]), None));
+    }
+
     proptest! {
         #[test]
         fn datagrams_survive_a_byte_stream_however_it_is_cut(
@@ -126,7 +160,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_looked_at(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = asked_for(&bytes);
+            let _ = (asked_for(&bytes), nominates(&bytes), granted(&bytes));
         }
     }
 }

@@ -149,22 +149,24 @@ impl Worker {
                 let number = peer.place.number;
                 self.due.insert((peer.deadline, number));
                 self.peers.insert(number, peer);
-                self.with(number, now, |peer, _| peer.advance(now));
+                self.with(number, now, |peer, outbox, running| peer.advance(now, outbox, running));
             }
             Command::Datagram { number, way, bytes, arrival } => {
-                self.with(number, now, |peer, _| peer.receive(way, &bytes, arrival));
+                self.with(number, now, |peer, outbox, running| {
+                    peer.receive(way, &bytes, arrival, outbox, running)
+                });
             }
-            Command::Patch { number, patch, reply } => self.with(number, now, |peer, running| {
+            Command::Patch { number, patch, reply } => self.with(number, now, |peer, _, running| {
                 // Whoever asked may be gone.
                 let _ = reply.send(peer.patch(patch, running));
                 Ok(())
             }),
-            Command::Say { number, message } => self.with(number, now, |peer, _| peer.say(&message)),
+            Command::Say { number, message } => self.with(number, now, |peer, _, _| peer.say(&message)),
             Command::Report { reply } => {
                 // As above.
                 let _ = reply.send(self.peers.values().map(|peer| peer.report(now)).collect());
             }
-            Command::Close { number } => self.with(number, now, |_, _| Err("the peer asked for it")),
+            Command::Close { number } => self.with(number, now, |_, _, _| Err("the peer asked for it")),
         }
     }
 
@@ -173,11 +175,12 @@ impl Worker {
         &mut self,
         number: u64,
         now: Instant,
-        act: impl FnOnce(&mut Peer, &Running) -> Result<(), Ended>,
+        act: impl FnOnce(&mut Peer, &mut Outbox, &Running) -> Result<(), Ended>,
     ) {
-        let Some(peer) = self.peers.get_mut(&number) else { return };
+        let Self { peers, outbox, running, .. } = self;
+        let Some(peer) = peers.get_mut(&number) else { return };
         let before = peer.deadline;
-        let done = act(peer, &self.running).and_then(|()| peer.settle(now, &mut self.outbox, &self.running));
+        let done = act(peer, outbox, running).and_then(|()| peer.settle(now, outbox, running));
         place(&mut self.due, number, before, done.is_ok().then_some(peer.deadline));
         match done {
             Ok(needs) => {
@@ -193,7 +196,7 @@ impl Worker {
     /// viewer lacks.
     fn join(&mut self, number: u64, now: Instant) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
-        let Some(showing) = &mut peer.showing else { return };
+        let Some(showing) = &peer.showing else { return };
         let key = (Arc::as_ptr(showing.feed.stream()).addr(), showing.feed.key().clone());
         let mut group = self.groups.entry(key);
         let mut alone = Past::default();
@@ -201,7 +204,7 @@ impl Worker {
             Entry::Occupied(group) => &mut group.get_mut().past,
             Entry::Vacant(_) => &mut alone,
         };
-        let subscription = showing.join(&mut peer.rtc, past, now);
+        let Some(subscription) = peer.join(past, now, &mut self.outbox, &self.running) else { return };
         let group = group.or_insert_with(|| {
             let bell = Arc::new(Bell { is_rung: AtomicBool::new(true), worker: Arc::clone(&self.rung) });
             let waker = Waker::from(Arc::clone(&bell));
@@ -214,7 +217,7 @@ impl Worker {
         // The observer waits for nothing yet.
         group.bell.is_rung.store(true, Ordering::Release);
         self.rung.notify_one();
-        self.with(number, now, |peer, _| peer.advance(now));
+        self.with(number, now, |peer, outbox, running| peer.advance(now, outbox, running));
     }
 
     /// Gives all viewers what their streams have.
@@ -273,37 +276,23 @@ impl Worker {
         let at = group.placed.place(chunk);
         let now = Instant::now();
         let mut timings = None;
-        let Self { peers, outbox, running, due, joining, .. } = self;
-        let mut ended = Vec::new();
+        let Self { peers, outbox, running, due, .. } = self;
         group.members.retain(|member| {
             let Some(peer) = peers.get_mut(member) else { return false };
             let before = peer.deadline;
-            let Some(showing) = &mut peer.showing else { return false };
-            if !showing.show(&mut peer.rtc, number, chunk, &parts, at, now) {
-                return true;
+            if peer.show(number, chunk, &parts, at, now, outbox, running) {
+                let admission = peer.showing.as_ref().map(|showing| &showing.admission);
+                timings =
+                    timings.take().or_else(|| admission.map(|admission| Arc::clone(admission.timings())));
             }
-            timings.get_or_insert_with(|| Arc::clone(showing.admission.timings()));
-            let done = peer.advance(now).and_then(|()| peer.settle(now, outbox, running));
-            place(due, *member, before, done.is_ok().then_some(peer.deadline));
-            match done {
-                Ok(needs) => {
-                    if needs.beginning {
-                        joining.push(*member);
-                    }
-                    true
-                }
-                Err(reason) => {
-                    ended.push((*member, reason));
-                    false
-                }
-            }
+            place(due, *member, before, Some(peer.deadline));
+            true
         });
         self.outbox.flush(&self.running.ports);
         // Once for all of them: what the last one waited.
         if let Some(timings) = timings {
             timings.delay.observe(chunk.arrival.elapsed());
         }
-        ended.into_iter().for_each(|(number, reason)| self.remove(number, reason));
         Ok(())
     }
 
@@ -312,14 +301,16 @@ impl Worker {
         let now = Instant::now();
         for _ in 0..self.due.len() {
             let Some((_, number)) = self.due.first().copied().filter(|(at, _)| *at <= now) else { break };
-            self.with(number, now, |peer, _| peer.advance(now));
+            self.with(number, now, |peer, outbox, running| peer.advance(now, outbox, running));
         }
         if now < self.checked + BETWEEN_CHECKS {
             return;
         }
         self.checked = now;
-        let check = |(number, peer): (&u64, &mut Box<Peer>)| Some((*number, peer.check(now).err()?));
-        let over: Vec<(u64, Ended)> = self.peers.iter_mut().filter_map(check).collect();
+        let Self { peers, outbox, running, .. } = self;
+        let check =
+            |(number, peer): (&u64, &mut Box<Peer>)| Some((*number, peer.check(now, outbox, running).err()?));
+        let over: Vec<(u64, Ended)> = peers.iter_mut().filter_map(check).collect();
         over.into_iter().for_each(|(number, reason)| self.remove(number, reason));
     }
 

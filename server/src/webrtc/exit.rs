@@ -1,0 +1,39 @@
+//! Where what a session sends leaves.
+
+use super::Running;
+use super::port::{Outbox, Way};
+
+/// The way out of one session, for as long as it is served.
+#[derive(Debug)]
+pub(super) struct Exit<'e> {
+    way: Way,
+    outbox: &'e mut Outbox,
+    running: &'e Running,
+    /// Something was lost, since the peer is too slow: it came by TCP.
+    pub(super) is_full: bool,
+}
+
+impl<'e> Exit<'e> {
+    pub(super) fn new(way: Way, outbox: &'e mut Outbox, running: &'e Running) -> Self {
+        Self { way, outbox, running, is_full: false }
+    }
+
+    /// Sends a packet of so many bytes, which `fill` writes where it leaves from; nothing if that fails.
+    pub(super) fn send<E>(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.way.is_tcp {
+            let mut packet = vec![0; length];
+            fill(&mut packet)?;
+            self.is_full |= !self.running.streams.send(&self.way, &packet);
+            return Ok(());
+        }
+        let filled = fill(self.outbox.place(self.way, length, &self.running.ports));
+        if filled.is_err() {
+            self.outbox.withdraw(length);
+        }
+        filled
+    }
+}
