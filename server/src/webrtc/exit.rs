@@ -1,21 +1,27 @@
 //! Where what a session sends leaves.
 
 use super::Running;
-use super::port::{Outbox, Way};
+use super::port::{Outbox, Port, Way};
+use super::streams::Streams;
 
 /// The way out of one session, for as long as it is served.
 #[derive(Debug)]
 pub(super) struct Exit<'e> {
     way: Way,
     outbox: &'e mut Outbox,
-    running: &'e Running,
+    ports: &'e [Port],
+    streams: &'e Streams,
     /// Something was lost, since the peer is too slow: it came by TCP.
     pub(super) is_full: bool,
 }
 
 impl<'e> Exit<'e> {
     pub(super) fn new(way: Way, outbox: &'e mut Outbox, running: &'e Running) -> Self {
-        Self { way, outbox, running, is_full: false }
+        Self::through(way, outbox, &running.ports, &running.streams)
+    }
+
+    pub(super) fn through(way: Way, outbox: &'e mut Outbox, ports: &'e [Port], streams: &'e Streams) -> Self {
+        Self { way, outbox, ports, streams, is_full: false }
     }
 
     /// Sends a packet of so many bytes, which `fill` writes where it leaves from; nothing if that fails.
@@ -27,10 +33,10 @@ impl<'e> Exit<'e> {
         if self.way.is_tcp {
             let mut packet = vec![0; length];
             fill(&mut packet)?;
-            self.is_full |= !self.running.streams.send(&self.way, &packet);
+            self.is_full |= !self.streams.send(&self.way, &packet);
             return Ok(());
         }
-        let filled = fill(self.outbox.place(self.way, length, &self.running.ports));
+        let filled = fill(self.outbox.place(self.way, length, self.ports));
         if filled.is_err() {
             self.outbox.withdraw(length);
         }

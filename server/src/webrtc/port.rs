@@ -36,6 +36,12 @@ impl Port {
         Ok(Self { io, state, address })
     }
 
+    /// Waits until the system takes packets.
+    #[cfg(test)]
+    pub(super) async fn writable(&self) {
+        self.io.writable().await.unwrap();
+    }
+
     /// Whether what comes from this address of ours goes through it.
     fn serves(&self, local: SocketAddr) -> bool {
         let own = self.address.ip().to_canonical();
@@ -178,7 +184,7 @@ mod tests {
         let local = SocketAddr::from(([127, 0, 0, 1], address.port()));
         let way = Way { is_tcp: false, local, peer: peer.local_addr().unwrap() };
         let mut outbox = Outbox::default();
-        port.io.writable().await.unwrap();
+        port.writable().await;
         let ports = [port];
         let packets: Vec<Vec<u8>> =
             [1_100, 1_100, 1_100, 30, 30, 700, 900].map(|len| vec![len as u8; len]).into();

@@ -238,3 +238,6 @@ const MOST_AGAIN: f64 = 300_000.0;
 const APART: Duration = Duration::from_millis(10);
 /// So long what is said of each packet counts for more than a report.
 const OLD_NEWS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

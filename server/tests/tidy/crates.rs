@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rtp", &["media", "codec"]),
     ("rtsp", &["media", "codec", "rtp"]),
     ("rtmp", &["media", "codec", "container"]),
+    ("srtp", &[]),
 ];
 
 /// The same for crates beside the server, which own clocks and sockets as it does.
