@@ -51,7 +51,9 @@ fn what_is_lost_or_late_is_repaired_and_a_lost_keyframe_at_once() {
     let (start, before) = (Instant::now(), peers.iter().map(|peer| peer.pictures.len()).collect::<Vec<_>>());
     serve(&mut peers, Duration::from_secs(6), |_| ());
     let seconds = start.elapsed().as_secs_f64();
-    for ((peer, road), before) in peers.iter().zip(&roads).zip(before) {
+    // Where one in ten is lost, or all come in another order, what is sent again is lost or late again now and then.
+    let longest = [500, 500, 1_000, 1_000, 500].map(Duration::from_millis);
+    for (((peer, road), before), longest) in peers.iter().zip(&roads).zip(before).zip(longest) {
         let (pictures, gap) = (peer.pictures.len() - before, peer.longest_gap(start));
         let (lost, passed) = road.counts();
         println!(
@@ -59,7 +61,7 @@ fn what_is_lost_or_late_is_repaired_and_a_lost_keyframe_at_once() {
             lost + passed
         );
         assert!(pictures as f64 > seconds * 25.0 * 0.7, "{pictures} pictures of 25 a second");
-        assert!(gap < Duration::from_millis(800), "{gap:?}");
+        assert!(gap < longest, "{gap:?}");
     }
     // A keyframe, or most of it: the next ten packets after the last picture before it.
     let last = peers.len() - 1;
@@ -79,7 +81,7 @@ fn what_is_lost_or_late_is_repaired_and_a_lost_keyframe_at_once() {
     let gap = peers[last].longest_gap(start + Duration::from_secs_f64(seconds));
     println!("a lost keyframe was there after {gap:?}");
     assert!(roads[last].counts().0 >= 10, "it was lost");
-    assert!(gap < Duration::from_millis(800), "{gap:?}");
+    assert!(gap < Duration::from_millis(300), "{gap:?}");
 }
 
 #[test]
