@@ -88,7 +88,11 @@ enum Command {
         file: PathBuf,
     },
     /// Ask for a password and print its hash, for [users.NAME] in a configuration
-    HashPassword,
+    HashPassword {
+        /// Print what RTSP's Digest needs as well, for the user of this name; whoever reads that can come in with it
+        #[arg(long, value_name = "USER")]
+        digest: Option<String>,
+    },
     /// Print a link that lets whoever has it watch one stream for a while; the configuration needs a link_key
     SignUrl {
         /// The stream
@@ -113,7 +117,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Some(Command::Check { file }) => check(file),
-        Some(Command::HashPassword) => password::hash(),
+        Some(Command::HashPassword { digest }) => password::hash(digest.as_deref()),
         Some(Command::SignUrl { stream, config, length, server }) => {
             sign::sign(stream, config, length.0, server.as_deref())
         }

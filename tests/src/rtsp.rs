@@ -144,7 +144,7 @@ pub struct Client {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// Names in lower case.
+    /// Names in lower case; the values of one that comes more than once are lines.
     pub headers: HashMap<String, String>,
     /// As text.
     pub body: String,
@@ -241,8 +241,12 @@ impl Client {
         let status =
             head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status");
         let pairs = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        let headers: HashMap<_, _> =
-            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        let mut headers = HashMap::<String, String>::new();
+        for (name, value) in pairs {
+            let values = headers.entry(name.to_ascii_lowercase()).or_default();
+            let end = if values.is_empty() { "" } else { "\n" };
+            *values += &format!("{end}{}", value.trim());
+        }
         let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a number"));
         while self.buffer.len() < length {
             self.read();

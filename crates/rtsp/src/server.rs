@@ -57,6 +57,8 @@ pub enum Step {
 pub struct Asked {
     /// The request's number, to be repeated in its answer.
     pub cseq: String,
+    /// How it asks.
+    pub method: Method,
     /// As written.
     pub uri: String,
     /// What that names.
@@ -122,7 +124,8 @@ impl Server {
         }
         let Some(target) = Target::parse(&request.uri) else { return refuse(400) };
         let authorization = request.headers.get("Authorization").map(str::to_owned);
-        let asked = Asked { cseq: cseq.to_owned(), uri: request.uri.clone(), target, authorization };
+        let (cseq_of, uri) = (cseq.to_owned(), request.uri.clone());
+        let asked = Asked { cseq: cseq_of, method: request.method, uri, target, authorization };
         match request.method {
             Method::Describe if self.is_active => refuse(455),
             Method::Describe if !accepts_sdp(&request.headers) => refuse(406),

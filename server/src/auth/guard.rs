@@ -18,7 +18,9 @@ use hub::StreamName;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
+use super::Right;
 use super::credentials::{Carried, Credential};
+use super::digest::{self, Answer, Nonces, Secrets};
 use super::identity::{Disbelief, Identity};
 use super::keys::RemoteKeys;
 use super::link;
@@ -41,6 +43,7 @@ pub struct Guard {
     origins: Arc<OriginPolicy>,
     slowdown: Slowdown,
     remembered: Remembered,
+    nonces: Nonces,
     sessions: Sessions,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -67,6 +70,10 @@ pub enum Outcome {
     Slowed(Duration),
 }
 
+/// A Digest that is right, for a nonce that is no longer good: ask again with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
 /// A password to be checked, or a token whose key is asked for, on a thread where that delays nobody.
 pub struct Check {
     question: Question,
@@ -90,6 +97,7 @@ impl Guard {
             origins,
             slowdown: Slowdown::default(),
             remembered: Remembered::default(),
+            nonces: Nonces::default(),
             sessions: Sessions::default(),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
             waiting: AtomicUsize::new(0),
@@ -215,8 +223,7 @@ impl Guard {
                 let decoy = || policy.users.values().next().map(|user| user.password.clone());
                 let (hash, holder) = match known {
                     Some((name, user)) => {
-                        let holder =
-                            Holder::User { name: Arc::clone(name), password: user.password.digest() };
+                        let holder = Holder::User { name: Arc::clone(name), password: user.mark() };
                         (Some(user.password.clone()), Some(holder))
                     }
                     None => (decoy(), None),
@@ -230,6 +237,64 @@ impl Guard {
                 }
             }
         }
+    }
+
+    /// Whether this answer to one of our Digest challenges is right, from this address, for a request by this method. `is_asked` says whether
+    /// what it is an answer for is what the request asks for.
+    ///
+    /// What was right is remembered with its nonce, so that nobody at the same address who guesses delays those who are known.
+    ///
+    /// # Errors
+    /// It is right and came too late.
+    pub fn judge_digest(
+        &self,
+        answer: &Answer,
+        method: &str,
+        is_asked: bool,
+        address: IpAddr,
+    ) -> Result<Outcome, Stale> {
+        let (policy, now) = (self.policy(), Instant::now());
+        if policy.is_open() {
+            return Ok(Outcome::caller(Identity::everybody()));
+        }
+        let mark = self.remembered.mark_of_nonce(&answer.user, &answer.nonce);
+        let known = policy.users.get_key_value(answer.user.as_str());
+        let secrets = known.and_then(|(_, user)| user.digest.as_ref());
+        // For a name that has none it takes as long, and fails.
+        let is_right = secrets.unwrap_or(&Secrets::decoy()).are_known_to(answer, method) && is_asked;
+        let holder = known
+            .filter(|_| is_right && secrets.is_some())
+            .map(|(name, user)| Holder::User { name: Arc::clone(name), password: user.mark() });
+        let is_remembered = holder.is_some() && self.remembered.get(&mark, now) == holder;
+        if !is_remembered && let Err(wait) = self.slowdown.attempt(address, now) {
+            return Ok(Outcome::Slowed(wait));
+        }
+        if holder.is_some() && !self.nonces.is_good(&answer.nonce, address, unix_seconds()) {
+            if !is_remembered {
+                self.slowdown.right(address, now);
+            }
+            return Err(Stale);
+        }
+        Ok(Outcome::Caller(self.conclude(holder, mark, address)))
+    }
+
+    /// What asks somebody at this address for a Digest, if that may be asked of those who have this right on this stream: if each of them
+    /// could answer; or anybody, if the client itself `wants` it.
+    pub fn digest_challenges(
+        &self,
+        (right, stream): (Right, Option<&StreamName>),
+        wants: bool,
+        is_stale: bool,
+        address: IpAddr,
+    ) -> Vec<String> {
+        let policy = self.policy();
+        let is_offered = wants && policy.some_can_digest()
+            || is_stale
+            || stream.is_some_and(|stream| policy.all_can_digest(right, stream));
+        if !is_offered {
+            return Vec::new();
+        }
+        digest::challenges(&self.nonces.make(address, unix_seconds()), is_stale).collect()
     }
 
     /// Waits for a turn to check a password. Whoever checks holds it, even if nobody waits for the answer any more.

@@ -7,6 +7,7 @@
 
 mod access;
 mod credentials;
+mod digest;
 mod guard;
 mod identity;
 mod jwt;
@@ -23,7 +24,8 @@ mod slowdown;
 
 pub use self::access::{Access, Right};
 pub use self::credentials::{Credential, cookie_name};
-pub use self::guard::{Caller, Check, Guard, Outcome, address, session_of};
+pub use self::digest::{Answer as DigestAnswer, Secrets as DigestSecrets};
+pub use self::guard::{Caller, Check, Guard, Outcome, Stale, address, session_of};
 pub use self::identity::{Disbelief, Identity};
 pub use self::password::{MAX_PASSWORD, PasswordHash};
 pub use self::policy::Policy;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use hub::StreamName;
 
+use super::Right;
+use super::digest::Secrets;
 use super::identity::{Disbelief, Identity};
 use super::jwt::{Claims, Jwt};
 use super::keys::RemoteKeys;
@@ -47,6 +49,8 @@ pub(super) enum Openness {
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) password: PasswordHash,
+    /// What a Digest of theirs is checked against, if they may come by one.
+    pub(super) digest: Option<Secrets>,
     pub(super) rights: Arc<Rights>,
 }
 
@@ -129,6 +133,18 @@ impl Policy {
         self.jwt.as_ref()?.remote()
     }
 
+    /// Whether somebody can prove who they are by a Digest, and of those who have this right on this stream everybody can. A client that is
+    /// offered a Digest tries nothing else, so where one cannot it would be shut out.
+    pub(super) fn all_can_digest(&self, right: Right, stream: &StreamName) -> bool {
+        self.some_can_digest()
+            && self.users.values().all(|user| user.digest.is_some() || !user.rights.on(right, stream))
+    }
+
+    /// Whether anybody can prove who they are by a Digest.
+    pub(super) fn some_can_digest(&self) -> bool {
+        self.users.values().any(|user| user.digest.is_some())
+    }
+
     pub(super) fn holder_of_token(&self, token: &str) -> Option<Holder> {
         let digest = Digest::of(token);
         if self.tokens.iter().any(|known| known.digest == digest) {
@@ -152,7 +168,7 @@ impl Policy {
         match holder {
             Holder::User { name, password } => {
                 let (name, user) = self.users.get_key_value(name)?;
-                (user.password.digest() == *password)
+                (user.mark() == *password)
                     .then(|| Identity::held(Arc::clone(name), Arc::clone(&user.rights), holder.clone()))
             }
             Holder::Token(digest) => {
@@ -164,6 +180,16 @@ impl Policy {
             }
             Holder::Jwt { name, rights, expires } => (self.jwt.is_some() && unix_seconds() < *expires)
                 .then(|| Identity::held(Arc::clone(name), Arc::clone(rights), holder.clone())),
+        }
+    }
+}
+
+impl User {
+    /// Changes with whatever proves who they are.
+    pub(super) fn mark(&self) -> Digest {
+        match &self.digest {
+            None => self.password.digest(),
+            Some(secrets) => Digest::of(format!("{}\0{}", self.password.as_str(), secrets.text())),
         }
     }
 }

@@ -52,6 +52,14 @@ impl Remembered {
         Mark(mark)
     }
 
+    /// Of whoever answered this nonce.
+    pub(super) fn mark_of_nonce(&self, user: &str, nonce: &str) -> Mark {
+        let text = format!("digest\0{user}\0{nonce}");
+        let mut mark = [0; 32];
+        mark.copy_from_slice(hmac::sign(&self.key, text.as_bytes()).as_ref());
+        Mark(mark)
+    }
+
     pub(super) fn get(&self, mark: &Mark, now: Instant) -> Option<Holder> {
         self.lock().get(mark).filter(|(_, ends)| *ends > now).map(|(holder, _)| holder.clone())
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jsonwebtoken::DecodingKey;
 use toml::value::Datetime;
 
+use super::digest::Secrets;
 use super::jwt::{Jwt, Keys};
 use super::keys::{KeyFile, RemoteKeys};
 use super::password::PasswordHash;
@@ -227,7 +228,7 @@ fn jwt_secret(text: &str, place: &Section<'_>) -> Result<Keys, ConfigError> {
 fn user(name: &str, section: Section<'_>) -> Result<User, ConfigError> {
     let place = section.clone();
     check_name(name, &place)?;
-    let (mut password, mut rights) = (None, None);
+    let (mut password, mut digest, mut rights) = (None, None, None);
     for (key, value) in section.into_entries()? {
         match key.as_str() {
             "password" => {
@@ -236,12 +237,13 @@ fn user(name: &str, section: Section<'_>) -> Result<User, ConfigError> {
                     .ok_or_else(|| value.error("expected the text that `firstlight hash-password` prints"))?;
                 password = Some(PasswordHash::new(text).map_err(|message| value.error(message))?);
             }
+            "digest" => digest = Some(Secrets::read(value)?),
             "rights" => rights = Some(Arc::new(value.parse::<Rights>()?)),
-            _ => return Err(value.error("unknown key; expected `password` or `rights`")),
+            _ => return Err(value.error("unknown key; expected `password`, `digest` or `rights`")),
         }
     }
     match (password, rights) {
-        (Some(password), Some(rights)) => Ok(User { password, rights }),
+        (Some(password), Some(rights)) => Ok(User { password, digest, rights }),
         (None, _) => {
             Err(place.error("a user needs a `password`: the text that `firstlight hash-password` prints"))
         }
@@ -408,6 +410,16 @@ mod tests {
             (format!("[users.a]\npassword = \"{HASH}\"\n"), "test.toml:1: users.a", "rights"),
             ("[users.a]\nrights = {}\n".to_owned(), "test.toml:1: users.a", "password"),
             ("[users.\"a:b\"]\nrights = {}\n".to_owned(), "test.toml:1: users.a:b", "colon"),
+            (
+                format!("[users.a]\npassword = \"{HASH}\"\ndigest = {{ sha256 = \"hunter2\" }}\n"),
+                "test.toml:3: users.a.digest.sha256",
+                "64",
+            ),
+            (
+                format!("[users.a]\ndigest = {{ md5 = \"{}\" }}\n", "0".repeat(32)),
+                "test.toml:2: users.a.digest",
+                "both",
+            ),
             (format!("{token}token = \"hunter2\"\n"), "test.toml:3: tokens.t.token", "16"),
             (format!("{token}token = \"sha256:hunter2\"\n"), "test.toml:3: tokens.t.token", "64"),
             (format!("{token}expires = \"soon\"\n"), "test.toml:3: tokens.t.expires", "2027-01-31T18:00:00Z"),

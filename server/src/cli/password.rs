@@ -5,11 +5,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::say;
-use crate::auth::{MAX_PASSWORD, PasswordHash};
+use crate::auth::{DigestSecrets, MAX_PASSWORD, PasswordHash};
 use crate::error::StartError;
 
-/// Reads a password from standard input and prints its hash.
-pub(super) fn hash() -> Result<(), StartError> {
+/// Reads a password from standard input and prints its hash; and as lines of a configuration, what a Digest by this user is checked
+/// against.
+pub(super) fn hash(digest: Option<&str>) -> Result<(), StartError> {
     let interactive = io::stdin().is_terminal();
     let password = read("Password: ", interactive)?;
     if password.is_empty() || password.len() > MAX_PASSWORD {
@@ -18,7 +19,14 @@ pub(super) fn hash() -> Result<(), StartError> {
     if interactive && read("Once more: ", true)? != password {
         return Err(StartError::Password("these were two different passwords".to_owned()));
     }
-    say(format_args!("{}", PasswordHash::of(&password).as_str()));
+    let hash = PasswordHash::of(&password);
+    match digest {
+        None => say(format_args!("{}", hash.as_str())),
+        Some(user) => {
+            say(format_args!("password = \"{}\"", hash.as_str()));
+            say(format_args!("digest = {}", DigestSecrets::of(user, &password).to_toml()));
+        }
+    }
     Ok(())
 }
 

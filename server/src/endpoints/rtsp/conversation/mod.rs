@@ -45,6 +45,8 @@ pub(super) struct Conversation {
     reader: Reader,
     server: Server,
     identity: Option<Identity>,
+    /// The last answer to a challenge came too late.
+    is_stale: bool,
     described: Option<Described>,
     /// Who publishes, to which stream.
     target: Option<Arc<Camera>>,
@@ -89,6 +91,7 @@ impl Conversation {
             reader: Reader::default(),
             server,
             identity: None,
+            is_stale: false,
             described: None,
             target: None,
             ways: Vec::new(),

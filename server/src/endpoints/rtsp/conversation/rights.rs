@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::http::{Extensions, Method, Request as HttpRequest, header};
 use hub::StreamName;
-use rtsp::{Asked, Response};
+use rtsp::{Asked, Method as RtspMethod, Response, Target};
 
 use super::Conversation;
-use crate::auth::{Disbelief, Right};
+use crate::auth::{DigestAnswer, Disbelief, Right, Stale};
 use crate::endpoints::rtsp::described::{Described, Refusal};
 use crate::supervise::audience::Admission;
 use crate::supervise::caller::settle;
@@ -23,14 +23,25 @@ impl Conversation {
     pub(super) async fn may(&mut self, asked: &Asked, right: Right) -> Result<Arc<Camera>, Refusal> {
         let guard = &self.shared.context.guard;
         let query = asked.target.query.as_deref().unwrap_or_default();
-        let mut request = HttpRequest::builder().method(Method::GET).uri(format!("/?{query}"));
-        if let Some(authorization) = &asked.authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        let head = request.body(()).map_err(|_| (400, "the query cannot be read".to_owned()))?;
-        let mut head = head.into_parts().0;
-        head.extensions.insert(self.peer);
-        let caller = settle(guard, guard.identify(&head)).await.map_err(|wait| {
+        let digest = asked.authorization.as_deref().and_then(DigestAnswer::parse).and_then(Result::ok);
+        let outcome = if let Some(answer) = digest {
+            let method = asked.method.name();
+            let judged =
+                guard.judge_digest(&answer, method, is_asked(&answer.uri, asked), self.peer.bucket());
+            self.is_stale = judged.is_err();
+            judged.map_err(|Stale| (401, "this nonce is no longer good".to_owned()))?
+        } else {
+            let mut request = HttpRequest::builder().method(Method::GET).uri(format!("/?{query}"));
+            if let Some(authorization) = &asked.authorization {
+                request = request.header(header::AUTHORIZATION, authorization);
+            }
+            let head = request.body(()).map_err(|_| (400, "the query cannot be read".to_owned()))?;
+            let mut head = head.into_parts().0;
+            head.extensions.insert(self.peer);
+            self.is_stale = false;
+            guard.identify(&head)
+        };
+        let caller = settle(guard, outcome).await.map_err(|wait| {
             (429, format!("too many wrong passwords or tokens; try again in {} s", wait.as_secs() + 1))
         })?;
         // Nothing was said this time: what was said before still holds.
@@ -62,10 +73,25 @@ impl Conversation {
     pub(super) fn refuse(&self, asked: &Asked, (status, why): Refusal) -> Response {
         let response = self.server.refuse(asked, status, &why);
         match status {
-            401 => response.with("WWW-Authenticate", "Basic realm=\"firstlight\", charset=\"UTF-8\""),
+            401 => {
+                let digest = self.digest_challenges(asked).into_iter();
+                let all = digest.chain(["Basic realm=\"firstlight\", charset=\"UTF-8\"".to_owned()]);
+                all.fold(response, |response, challenge| response.with("WWW-Authenticate", challenge))
+            }
             503 => response.with("Retry-After", "5"),
             _ => response,
         }
+    }
+
+    fn digest_challenges(&self, asked: &Asked) -> Vec<String> {
+        let publishes = self.server.announcement().is_some()
+            || matches!(asked.method, RtspMethod::Announce | RtspMethod::Record);
+        let right = if publishes { Right::Publish } else { Right::View };
+        let stream = StreamName::new(&asked.target.path).ok();
+        let mut query = asked.target.query.as_deref().unwrap_or_default().split('&');
+        let wants = query.any(|pair| pair == ASKS_FOR_DIGEST);
+        let guard = &self.shared.context.guard;
+        guard.digest_challenges((right, stream.as_ref()), wants, self.is_stale, self.peer.bucket())
     }
 
     pub(super) fn admit(&self, format: &str) -> Result<Admission, Refusal> {
@@ -84,3 +110,12 @@ impl Conversation {
         extensions
     }
 }
+
+/// Whether what a Digest was made for is what is asked for: to the letter, or another part of the same stream, since some clients answer
+/// for the stream whichever of its tracks they ask for.
+fn is_asked(uri: &str, asked: &Asked) -> bool {
+    uri == asked.uri || Target::parse(uri).is_some_and(|target| target.path == asked.target.path)
+}
+
+/// In a query, of a client that is to be offered a Digest whoever else may come.
+const ASKS_FOR_DIGEST: &str = "auth=digest";
