@@ -65,11 +65,41 @@ fn ffmpeg_publishes_under_every_kind_of_name_and_plays_picture_and_sound() {
     }
 }
 
+/// GStreamer publishes picture and sound to `location`, until this is dropped.
+fn gstreamer_publishes(location: &[&str]) -> Program {
+    Program::start(
+        "gst-launch-1.0",
+        &[
+            &["-q", "flvmux", "name=mux", "streamable=true", "!", "rtmp2sink"][..],
+            location,
+            &["videotestsrc", "is-live=true", "!", "video/x-raw,width=320,height=240,framerate=25/1", "!"],
+            &["x264enc", "tune=zerolatency", "key-int-max=25", "!", "h264parse", "!", "mux."],
+            &["audiotestsrc", "is-live=true", "!", "avenc_aac", "!", "aacparse", "!", "mux."],
+        ]
+        .concat(),
+    )
+}
+
+/// GStreamer plays fifty pictures and as much sound.
+fn gstreamer_plays(location: &[&str]) {
+    let play = [
+        &["-q", "rtmp2src"][..],
+        location,
+        &["!", "flvdemux", "name=d"],
+        &["d.video", "!", "queue", "!", "h264parse", "!", "avdec_h264", "!", "fakesink", "num-buffers=50"],
+        &["d.audio", "!", "queue", "!", "aacparse", "!", "avdec_aac", "!", "fakesink", "num-buffers=50"],
+    ]
+    .concat();
+    let output = Command::new("timeout").arg("30").arg("gst-launch-1.0").args(&play).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
-fn ffmpeg_publishes_and_plays_by_tls() {
+fn ffmpeg_and_gstreamer_publish_and_play_by_tls() {
     let address = free_port();
-    let server =
-        Server::start(&format!("[rtmp]\nlisten = []\nlisten_tls = \"{address}\"\n[streams.guest]\n"));
+    let server = Server::start(&format!(
+        "[rtmp]\nlisten = []\nlisten_tls = \"{address}\"\n[streams.guest]\n[streams.\"live/guest\"]\n"
+    ));
     let file = clip::file("320x240", 3, PLAIN, true, "flv");
     let url = format!("rtmps://{address}/guest");
     let _publisher = Program::ffmpeg_publishes(file.to_str().unwrap(), &url);
@@ -77,31 +107,20 @@ fn ffmpeg_publishes_and_plays_by_tls() {
     let decoded = tool::decode("matroska", &record(&url, "2"));
     assert_eq!(decoded.errors, "");
     assert!(decoded.pictures >= 40, "{}", decoded.pictures);
+    let location = format!("location=rtmps://{address}/live/guest");
+    let location = [location.as_str(), "tls-validation-flags=0"];
+    let _other = gstreamer_publishes(&location);
+    await_live(&server, "live/guest");
+    gstreamer_plays(&location);
 }
 
 #[test]
 fn gstreamer_publishes_and_plays() {
     let (server, address) = server("[streams.\"live/guest\"]\n");
     let location = format!("location=rtmp://{address}/live/guest");
-    let _publisher = Program::start(
-        "gst-launch-1.0",
-        &[
-            &["-q", "flvmux", "name=mux", "streamable=true", "!", "rtmp2sink", &location][..],
-            &["videotestsrc", "is-live=true", "!", "video/x-raw,width=320,height=240,framerate=25/1", "!"],
-            &["x264enc", "tune=zerolatency", "key-int-max=25", "!", "h264parse", "!", "mux."],
-            &["audiotestsrc", "is-live=true", "!", "avenc_aac", "!", "aacparse", "!", "mux."],
-        ]
-        .concat(),
-    );
+    let _publisher = gstreamer_publishes(&[&location]);
     await_live(&server, "live/guest");
-    let play = [
-        &["-q", "rtmp2src", &location, "!", "flvdemux", "name=d"][..],
-        &["d.video", "!", "queue", "!", "h264parse", "!", "avdec_h264", "!", "fakesink", "num-buffers=50"],
-        &["d.audio", "!", "queue", "!", "aacparse", "!", "avdec_aac", "!", "fakesink", "num-buffers=50"],
-    ]
-    .concat();
-    let output = Command::new("timeout").arg("30").arg("gst-launch-1.0").args(&play).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    gstreamer_plays(&[&location]);
 }
 
 #[test]
