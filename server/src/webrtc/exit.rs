@@ -24,22 +24,18 @@ impl<'e> Exit<'e> {
         Self { way, outbox, ports, streams, is_full: false }
     }
 
-    /// Sends a packet of so many bytes, which `fill` writes where it leaves from; nothing if that fails.
+    /// Sends a packet of so many bytes, which `write` puts behind what is there; nothing if that fails.
     pub(super) fn send<E>(
         &mut self,
         length: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.way.is_tcp {
-            let mut packet = vec![0; length];
-            fill(&mut packet)?;
+            let mut packet = Vec::with_capacity(length);
+            write(&mut packet)?;
             self.is_full |= !self.streams.send(&self.way, &packet);
             return Ok(());
         }
-        let filled = fill(self.outbox.place(self.way, length, self.ports));
-        if filled.is_err() {
-            self.outbox.withdraw(length);
-        }
-        filled
+        self.outbox.place(self.way, length, self.ports, write)
     }
 }

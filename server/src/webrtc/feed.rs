@@ -76,25 +76,27 @@ impl Feed {
 /// A chunk taken apart.
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) packets: Vec<Packet>,
-    /// Bytes of its pictures, and of its sound, as they go over the wire.
-    pub(super) pictures: usize,
-    pub(super) sound: usize,
+    /// Packets of its pictures, and of its sound.
+    pub(super) pictures: Arc<[Packet]>,
+    pub(super) sound: Vec<Packet>,
     /// If it is H.264: no other picture refers to it.
     pub(super) is_unreferenced: bool,
 }
 
 impl Parts {
     pub(super) fn of(chunk: &Chunk) -> Self {
-        let packets = packets(chunk);
-        let bytes = |kind| packets.iter().filter(|packet| packet.kind == kind).map(Packet::bytes).sum();
-        let (pictures, sound) = (bytes(MediaKind::Video), bytes(MediaKind::Audio));
+        let (pictures, sound): (Vec<_>, Vec<_>) =
+            packets(chunk).into_iter().partition(|packet| packet.kind == MediaKind::Video);
         // nal_ref_idc (RFC 6184 §5.3, §5.8: that of fragments and of packets of several is the highest of what is in them).
         let refers = |packet: &Packet| packet.payload.first().is_none_or(|first| first & 0x60 != 0);
-        let mut seen = packets.iter().filter(|packet| packet.kind == MediaKind::Video);
-        let is_unreferenced = pictures > 0 && !seen.any(refers);
-        Self { packets, pictures, sound, is_unreferenced }
+        let is_unreferenced = !pictures.is_empty() && !pictures.iter().any(refers);
+        Self { pictures: pictures.into(), sound, is_unreferenced }
     }
+}
+
+/// Bytes of packets as they go over the wire.
+pub(super) fn length(packets: &[Packet]) -> usize {
+    packets.iter().map(Packet::bytes).sum()
 }
 
 /// The packets of a chunk.
@@ -129,7 +131,7 @@ impl Past {
         if let Some((_, known)) = known.and_then(|at| self.pictures.get(at)) {
             return Arc::clone(known);
         }
-        let pictures = pictures(packets(chunk));
+        let pictures = Parts::of(chunk).pictures;
         if self.pictures.is_empty() || self.is_followed_by(number) {
             self.add(number, Arc::clone(&pictures));
         }
@@ -141,7 +143,7 @@ impl Past {
         if random_access {
             *self = Self::default();
         } else if self.is_followed_by(number) {
-            self.add(number, pictures(parts.packets.iter().cloned()));
+            self.add(number, Arc::clone(&parts.pictures));
         }
     }
 
@@ -157,10 +159,6 @@ impl Past {
             *self = Self::default();
         }
     }
-}
-
-fn pictures(packets: impl IntoIterator<Item = Packet>) -> Arc<[Packet]> {
-    packets.into_iter().filter(|packet| packet.kind == MediaKind::Video).collect()
 }
 
 /// Places media time on the clock, evenly: what is shown together was not always sent together.
@@ -231,7 +229,10 @@ mod tests {
         for payload in [&[0x01, 9][..], &[0x1c, 0x81, 9]] {
             let parts = Parts::of(&chunk(&[(PICTURES, payload), sound]));
             assert!(parts.is_unreferenced, "{payload:?}");
-            assert_eq!((parts.pictures, parts.sound), (payload.len() + HEADERS, 2 + HEADERS));
+            assert_eq!(
+                [length(&parts.pictures), length(&parts.sound)],
+                [payload.len() + HEADERS, 2 + HEADERS]
+            );
         }
         let mixed = Parts::of(&chunk(&[(PICTURES, &[0x01, 9]), (PICTURES, &[0x41, 9])]));
         assert!(!mixed.is_unreferenced);

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::MediaKind;
 use peer::agreed::Packet;
 use rtp::packet::Header;
 use rtp::rtcp::{NtpTime, SenderReport};
@@ -14,6 +13,7 @@ use srtp::{Sealer, SrtpError};
 use str0m::media::Mid;
 
 use super::exit::Exit;
+use super::sender::Run;
 
 /// What was agreed on for a medium.
 #[derive(Debug, Clone)]
@@ -52,21 +52,24 @@ pub(super) struct Flow {
     is_known: bool,
 }
 
-/// A packet that was sent, and may be asked for again. Times are milliseconds of the session.
+/// Packets of a picture that were sent in a row, and may be asked for again. Times are milliseconds of the session.
 #[derive(Debug)]
 struct Kept {
-    payload: Arc<[u8]>,
-    timestamp: u32,
+    run: Run,
+    /// Number of the first.
+    number: u64,
     left: u32,
+    /// When some were last sent again, and which: a bit for each, of the first 64.
     again: u32,
+    which: u64,
     look: Look,
 }
 
 /// What of a header is not the medium's or the stream's.
 #[derive(Debug, Clone, Copy)]
 struct Look {
-    marker: bool,
     says_mid: bool,
+    /// Of the first packet, among all of the connection.
     number: Option<u16>,
 }
 
@@ -111,41 +114,48 @@ impl Flow {
         self.clock.is_some()
     }
 
-    /// Sends a packet; `at` is when its media was, if that is known. Its length.
+    /// Sends packets of one moment, numbered for the connection from `number` on; `at` is when their media was, if that is known. Their length.
     pub(super) fn send(
         &mut self,
-        packet: &Packet,
+        packets: &[Packet],
+        timestamp: u32,
         at: Option<Instant>,
         number: Option<u16>,
-        millis: u32,
         sealer: &Sealer,
         exit: &mut Exit<'_>,
     ) -> Result<usize, SrtpError> {
-        let Packet { kind, marker, timestamp, payload } = packet;
-        let look = Look { marker: *marker, says_mid: !self.is_known, number };
-        let bytes = write(&self.agreed, self.number, *timestamp, look, None, payload, sealer, exit)?;
-        self.number += 1;
-        self.timestamp = Some(*timestamp);
-        self.clock = at.map(|at| (*timestamp, at)).or(self.clock);
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload.len() as u32);
-        if *kind == MediaKind::Video {
-            self.keep(payload, *timestamp, look, millis);
+        let (mut bytes, mut octets) = (0, 0);
+        let mut look = self.look(number);
+        for packet in packets {
+            bytes += write(&self.agreed, self.number, timestamp, look, None, packet, sealer, exit)?;
+            self.number += 1;
+            octets += packet.payload.len();
+            look.number = look.number.map(|number| number.wrapping_add(1));
         }
+        self.timestamp = Some(timestamp);
+        self.clock = at.map(|at| (timestamp, at)).or(self.clock);
+        self.packets = self.packets.wrapping_add(packets.len() as u32);
+        self.octets = self.octets.wrapping_add(octets as u32);
         Ok(bytes)
     }
 
-    fn keep(&mut self, payload: &Arc<[u8]>, timestamp: u32, look: Look, millis: u32) {
+    fn look(&self, number: Option<u16>) -> Look {
+        Look { says_mid: !self.is_known, number }
+    }
+
+    /// Remembers what was just sent, in case it is asked for again.
+    pub(super) fn keep(&mut self, run: Run, number: Option<u16>, millis: u32) {
         let over = |kept: &Kept| millis.saturating_sub(kept.left) > KEPT_MS;
         while self.kept.len() >= MOST_KEPT || self.kept.front().is_some_and(over) {
             self.kept.pop_front();
         }
         // A large beginning is over some time.
-        if self.kept.capacity() > 4 * self.kept.len().max(64) {
+        if self.kept.capacity() > 4 * self.kept.len().max(16) {
             self.kept.shrink_to(2 * self.kept.len());
         }
-        let payload = Arc::clone(payload);
-        self.kept.push_back(Kept { payload, timestamp, left: millis, again: 0, look });
+        let first = self.number - run.packets().len() as u64;
+        let look = self.look(number);
+        self.kept.push_back(Kept { run, number: first, left: millis, again: 0, which: 0, look });
     }
 
     /// Sends a packet again, if it is there and was not sent again within `apart`. Its length.
@@ -158,31 +168,38 @@ impl Flow {
         sealer: &Sealer,
         exit: &mut Exit<'_>,
     ) -> Result<usize, SrtpError> {
-        let Some((original, at)) = self.find(sequence) else { return Ok(0) };
-        let Some(kept) = self.kept.get_mut(at) else { return Ok(0) };
-        let since = u128::from(millis.saturating_sub(kept.again));
-        if kept.again != 0 && since < apart.as_millis() {
+        let has_again = self.agreed.again.is_some();
+        let now = self.look(None);
+        let Some((original, kept, at)) = self.find(sequence) else { return Ok(0) };
+        if u128::from(millis.saturating_sub(kept.again)) >= apart.as_millis() {
+            (kept.again, kept.which) = (millis, 0);
+        }
+        let bit = 1_u64.checked_shl(at as u32).unwrap_or(0);
+        if kept.which & bit != 0 {
             return Ok(0);
         }
-        kept.again = millis.max(1);
-        let Kept { payload, timestamp, look, .. } = &*kept;
-        if self.agreed.again.is_none() {
+        kept.which |= bit;
+        let Some(packet) = kept.run.packets().get(at).cloned() else { return Ok(0) };
+        let (timestamp, before) = (kept.run.timestamp, kept.look);
+        if !has_again {
             // As it was to the last byte: what is sealed twice with one number must not differ.
-            return write(&self.agreed, original, *timestamp, *look, None, payload, sealer, exit);
+            let look = Look { number: before.number.map(|first| first.wrapping_add(at as u16)), ..before };
+            return write(&self.agreed, original, timestamp, look, None, &packet, sealer, exit);
         }
-        let look = Look { number: number(), says_mid: !self.is_known, ..*look };
-        let had = Some(original as u16);
-        let bytes = write(&self.agreed, self.number_again, *timestamp, look, had, payload, sealer, exit)?;
+        let (look, had) = (Look { number: number(), ..now }, Some(original as u16));
+        let bytes = write(&self.agreed, self.number_again, timestamp, look, had, &packet, sealer, exit)?;
         self.number_again += 1;
         Ok(bytes)
     }
 
-    /// The whole number of the latest packet with this sequence number, and where it is kept.
-    fn find(&self, sequence: u16) -> Option<(u64, usize)> {
+    /// The latest packet with this sequence number: its whole number, and its place in what is kept.
+    fn find(&mut self, sequence: u16) -> Option<(u64, &mut Kept, usize)> {
         let latest = self.number.checked_sub(1)?;
         let number = latest.checked_sub(u64::from((latest as u16).wrapping_sub(sequence)))?;
-        let at = number.checked_sub(self.number - self.kept.len() as u64)?;
-        Some((number, usize::try_from(at).ok()?))
+        let place = self.kept.partition_point(|kept| kept.number <= number).checked_sub(1)?;
+        let kept = self.kept.get_mut(place)?;
+        let at = usize::try_from(number - kept.number).ok()?;
+        (at < kept.run.packets().len()).then_some((number, kept, at))
     }
 
     /// What it says of itself (RFC 3550 §6.4.1), if it has something to say.
@@ -207,25 +224,26 @@ fn write(
     timestamp: u32,
     look: Look,
     had: Option<u16>,
-    payload: &[u8],
+    packet: &Packet,
     sealer: &Sealer,
     exit: &mut Exit<'_>,
 ) -> Result<usize, SrtpError> {
     let (payload_type, ssrc) =
         agreed.again.filter(|_| had.is_some()).unwrap_or((agreed.payload_type, agreed.ssrc));
-    let head = Header { marker: look.marker, payload_type, sequence: number as u16, timestamp, ssrc };
+    let (marker, payload) = (packet.marker, &packet.payload);
+    let head = Header { marker, payload_type, sequence: number as u16, timestamp, ssrc };
     let mut header = [0; MOST_HEADER];
     let length = write_header(head, agreed, look, &mut header);
     let had = had.map(u16::to_be_bytes);
     let first = had.as_ref().map_or(&[][..], |bytes| &bytes[..]);
     let whole = length + first.len() + payload.len() + sealer.tag();
-    exit.send(whole, |packet| {
-        let (start, rest) = packet.split_at_mut(length);
-        start.copy_from_slice(&header[..length]);
-        let (start, rest) = rest.split_at_mut(first.len());
-        start.copy_from_slice(first);
-        rest[..payload.len()].copy_from_slice(payload);
-        sealer.seal(packet, length, ssrc, number)
+    exit.send(whole, |bytes| {
+        let start = bytes.len();
+        bytes.extend_from_slice(&header[..length]);
+        bytes.extend_from_slice(first);
+        bytes.extend_from_slice(payload);
+        bytes.resize(start + whole, 0);
+        sealer.seal(&mut bytes[start..], length, ssrc, number)
     })?;
     Ok(whole)
 }
@@ -264,5 +282,5 @@ const EXTENDED: u8 = 0x10;
 const MOST_HEADER: usize = Header::LENGTH + 4 + 1 + 16 + 3;
 /// What is asked for later than this has been shown or given up.
 const KEPT_MS: u32 = 1_000;
-/// A second of a fast stream, or a large keyframe.
+/// Pictures, or packets of large ones.
 const MOST_KEPT: usize = 1_024;

@@ -142,8 +142,8 @@ impl WebRtc {
     ) -> std::io::Result<()> {
         let listening = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
         let ports = sockets.into_iter().map(Port::new).collect::<Result<Vec<_>, _>>()?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_WORKERS);
-        let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores)
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores.div_ceil(2).min(MOST_WORKERS))
             .map(|_| {
                 let (commands, inbox) = mpsc::channel(WAITING);
                 (Post { commands, sessions: AtomicUsize::new(0) }, inbox)
@@ -252,7 +252,7 @@ impl Running {
     }
 }
 
-/// More cores than this are left to the rest of the server.
+/// Half of the cores, and no more than this: what is sent costs the kernel as much again, and cameras are decoded somewhere.
 const MOST_WORKERS: usize = 8;
 /// What waits for a worker: a second of a fast publisher.
 const WAITING: usize = 2_048;

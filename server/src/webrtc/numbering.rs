@@ -18,14 +18,13 @@ pub(super) struct Numbering {
 }
 
 impl Numbering {
-    /// The next number; its packet leaves now.
-    pub(super) fn take(&mut self, now: Instant) -> u16 {
+    /// The first of so many numbers; their packets leave now.
+    pub(super) fn take(&mut self, count: usize, now: Instant) -> u16 {
         let number = self.next as u16;
-        self.next += 1;
-        if self.left.len() >= MOST {
-            self.left.pop_front();
-        }
-        self.left.push_back(now);
+        self.next += count as u64;
+        self.left.extend(std::iter::repeat_n(now, count));
+        let over = self.left.len().saturating_sub(MOST);
+        self.left.drain(..over);
         number
     }
 
@@ -72,7 +71,7 @@ mod tests {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
         let mut numbering = Numbering { next: 65_533, ..Numbering::default() };
-        let numbers: Vec<u16> = (0..6).map(|at| numbering.take(after(at))).collect();
+        let numbers: Vec<u16> = (0..6).map(|at| numbering.take(1, after(at))).collect();
         assert_eq!(numbers, [65_533, 65_534, 65_535, 0, 1, 2]);
         numbering.hear(65_533, &[true, false, true], after(50));
         numbering.hear(65_535, &[true, false], after(60));
@@ -87,11 +86,11 @@ mod tests {
         let now = Instant::now();
         let mut numbering = Numbering::default();
         numbering.hear(7, &[true; 9], now);
-        numbering.take(now);
+        numbering.take(1, now);
         numbering.hear(7, &[true; 9], now);
         assert_eq!(numbering.news(), None);
         for _ in 0..3 * MOST {
-            numbering.take(now);
+            numbering.take(1, now);
         }
         assert_eq!(numbering.left.len(), MOST);
         // Long ago, and never.

@@ -119,11 +119,20 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Puts a packet to the others, or sends those first.
     pub(super) fn push(&mut self, way: Way, packet: &[u8], ports: &[Port]) {
-        self.place(way, packet.len(), ports).copy_from_slice(packet);
+        let _ = self.place(way, packet.len(), ports, |bytes| {
+            bytes.extend_from_slice(packet);
+            Ok::<(), ()>(())
+        });
     }
 
-    /// Room for a packet behind the others; those are sent first if it cannot follow them.
-    pub(super) fn place(&mut self, way: Way, length: usize, ports: &[Port]) -> &mut [u8] {
+    /// Has a packet of so many bytes written behind the others; those are sent first if it cannot follow them. If it fails, there is none.
+    pub(super) fn place<E>(
+        &mut self,
+        way: Way,
+        length: usize,
+        ports: &[Port],
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let follows = self.way == Some(way)
             && !self.is_closed
             && length <= self.segment
@@ -134,16 +143,14 @@ impl Outbox {
             self.segment = length;
         }
         self.is_closed = length < self.segment;
-        let at = self.bytes.len();
-        self.bytes.resize(at + length, 0);
-        &mut self.bytes[at..]
-    }
-
-    /// Takes back the packet that was put last.
-    pub(super) fn withdraw(&mut self, length: usize) {
-        self.bytes.truncate(self.bytes.len().saturating_sub(length));
-        // The next one begins a row.
-        self.is_closed = true;
+        let before = self.bytes.len();
+        let written = write(&mut self.bytes);
+        if written.is_err() || self.bytes.len() != before + length {
+            self.bytes.truncate(before);
+            // The next one begins a row.
+            self.is_closed = true;
+        }
+        written
     }
 
     /// Sends what waits.

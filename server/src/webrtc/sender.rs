@@ -6,6 +6,7 @@
 //!
 //! Not here: which packets are sent (see [`super::showing`]), what a link carries (see [`super::link`]).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{MediaKind, Wallclock};
@@ -40,6 +41,41 @@ pub(super) struct Sender {
     numbered: Option<Instant>,
 }
 
+/// Packets of one picture that follow each other.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    picture: Arc<[Packet]>,
+    from: usize,
+    to: usize,
+    /// On the medium's clock, for this viewer.
+    pub(super) timestamp: u32,
+    /// When its media was, if it is not of the past.
+    at: Option<Instant>,
+}
+
+impl Run {
+    /// A whole picture.
+    pub(super) fn of(picture: Arc<[Packet]>, timestamp: u32, at: Option<Instant>) -> Self {
+        let to = picture.len();
+        Self { picture, from: 0, to, timestamp, at }
+    }
+
+    pub(super) fn packets(&self) -> &[Packet] {
+        self.picture.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// The first so many, and the others.
+    pub(super) fn split(self, count: usize) -> (Self, Self) {
+        let middle = (self.from + count).min(self.to);
+        (Self { to: middle, ..self.clone() }, Self { from: middle, ..self })
+    }
+
+    /// Each packet by itself.
+    pub(super) fn each(&self) -> impl Iterator<Item = Self> {
+        (self.from..self.to).map(|at| Self { from: at, to: at + 1, ..self.clone() })
+    }
+}
+
 /// Where a session's pictures and sound go.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
@@ -48,13 +84,6 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn of(&mut self, kind: MediaKind) -> Option<&mut Flow> {
-        match kind {
-            MediaKind::Video => self.video.as_mut(),
-            MediaKind::Audio => self.audio.as_mut(),
-        }
-    }
-
     fn all(&mut self) -> impl Iterator<Item = &mut Flow> {
         self.video.iter_mut().chain(&mut self.audio)
     }
@@ -99,13 +128,39 @@ impl Sender {
         flow.as_ref().and_then(Flow::timestamp)
     }
 
-    /// Sends a packet; `at` is when its media was, if that is known.
-    pub(super) fn send(&mut self, packet: &Packet, at: Option<Instant>, now: Instant, exit: &mut Exit<'_>) {
+    /// Sends packets of a picture.
+    pub(super) fn send(&mut self, run: &Run, now: Instant, exit: &mut Exit<'_>) {
         let millis = self.millis(now);
-        let (Some(keys), Some(flow)) = (&self.keys, self.flows.of(packet.kind)) else { return };
-        let number = (self.is_numbered && flow.can_be_numbered()).then(|| self.numbering.take(now));
+        let packets = run.packets();
+        if packets.is_empty() {
+            return;
+        }
+        let (Some(keys), Some(flow)) = (&self.keys, &mut self.flows.video) else { return };
+        let number = flow.can_be_numbered() && self.is_numbered;
+        let number = number.then(|| self.numbering.take(packets.len(), now));
         // A key that is used up, after years, sends nothing more.
-        let Ok(bytes) = flow.send(packet, at, number, millis, &keys.sealer, exit) else { return };
+        let sent = flow.send(packets, run.timestamp, run.at, number, &keys.sealer, exit);
+        let Ok(bytes) = sent else { return };
+        flow.keep(run.clone(), number, millis);
+        self.count(bytes, now, exit);
+    }
+
+    /// Sends packets of sound, whose media was then.
+    pub(super) fn send_sound(&mut self, packets: &[Packet], at: Instant, now: Instant, exit: &mut Exit<'_>) {
+        let (Some(keys), Some(flow)) = (&self.keys, &mut self.flows.audio) else { return };
+        let mut bytes = 0;
+        for packet in packets {
+            let number = flow.can_be_numbered() && self.is_numbered;
+            let number = number.then(|| self.numbering.take(1, now));
+            let packets = std::slice::from_ref(packet);
+            bytes += flow
+                .send(packets, packet.timestamp, Some(at), number, &keys.sealer, exit)
+                .unwrap_or_default();
+        }
+        self.count(bytes, now, exit);
+    }
+
+    fn count(&mut self, bytes: usize, now: Instant, exit: &mut Exit<'_>) {
         self.sent += bytes as u64;
         self.allowance = (self.allowance + bytes as f64 * AGAIN).min(MOST_AGAIN);
         if self.reported.is_none() && self.flows.all().all(|flow| flow.has_clock()) {
@@ -133,8 +188,8 @@ impl Sender {
             return;
         }
         self.reported = Some(now);
-        let _ = exit.send(packet.len(), |place| {
-            place.copy_from_slice(&packet);
+        let _ = exit.send(packet.len(), |bytes| {
+            bytes.extend_from_slice(&packet);
             Ok::<(), ()>(())
         });
     }
@@ -192,7 +247,7 @@ impl Sender {
                 return;
             }
             let is_numbered = self.is_numbered && flow.can_be_numbered();
-            let number = || is_numbered.then(|| self.numbering.take(now));
+            let number = || is_numbered.then(|| self.numbering.take(1, now));
             let Ok(bytes) = flow.send_again(*sequence, apart, millis, number, &keys.sealer, exit) else {
                 return;
             };

@@ -12,10 +12,10 @@ use media::{Chunk, CodecParameters, MediaKind};
 use peer::agreed::Packet;
 
 use super::exit::Exit;
-use super::feed::{Feed, Parts, Past};
+use super::feed::{Feed, Parts, Past, length};
 use super::link::{Kind, Link};
 use super::pacer::Pacer;
-use super::sender::{Flows, Sender};
+use super::sender::{Flows, Run, Sender};
 use crate::supervise::audience::Admission;
 
 /// Somebody who watches.
@@ -30,8 +30,7 @@ pub(super) struct Showing {
     is_served: bool,
     refreshed: Option<Instant>,
     pub(super) link: Link,
-    /// Each with when its media was, if it is not of the past.
-    pacer: Pacer<(Packet, Option<Instant>)>,
+    pacer: Pacer<Run>,
     /// Since when a beginning is waited for, after pictures had to be left out.
     behind: Option<Instant>,
     tells_disposable: bool,
@@ -113,11 +112,9 @@ impl Showing {
             None => newest[0].timestamp.wrapping_sub(step.wrapping_mul(count - 1)),
         };
         for (at, picture) in (0..).zip(&pictures) {
-            for packet in picture.iter() {
-                let timestamp = first.wrapping_add(step.wrapping_mul(at));
-                self.link.carries(packet.bytes(), now);
-                self.send(&Packet { timestamp, ..packet.clone() }, None, now, exit);
-            }
+            self.link.carries(length(picture), now);
+            let timestamp = first.wrapping_add(step.wrapping_mul(at));
+            self.send(Run::of(Arc::clone(picture), timestamp, None), now, exit);
         }
         self.behind = None;
         self.is_served_now();
@@ -133,7 +130,8 @@ impl Showing {
         now: Instant,
         exit: &mut Exit<'_>,
     ) -> bool {
-        let pictures = if self.sender.shows(MediaKind::Video) { parts.pictures } else { 0 };
+        let shows_pictures = self.sender.shows(MediaKind::Video);
+        let pictures = if shows_pictures { length(&parts.pictures) } else { 0 };
         self.link.offered(pictures, now);
         let is_turn = match self.stage {
             Stage::Connecting => return false,
@@ -147,18 +145,17 @@ impl Showing {
         }
         // Sound is little, and goes on whatever becomes of the pictures.
         let sounds = shows || self.is_served;
-        let goes = |packet: &&Packet| if packet.kind == MediaKind::Video { shows } else { sounds };
-        let mut any = false;
-        for packet in parts.packets.iter().filter(goes) {
-            any |= self.send(packet, Some(at), now, exit);
+        if sounds && !parts.sound.is_empty() && self.sender.shows(MediaKind::Audio) {
+            self.link.carries(length(&parts.sound), now);
+            self.sender.send_sound(&parts.sound, at, now, exit);
         }
-        if sounds {
-            self.link.carries(parts.sound, now);
+        if let Some(first) = parts.pictures.first().filter(|_| shows && shows_pictures) {
+            self.send(Run::of(Arc::clone(&parts.pictures), first.timestamp, Some(at)), now, exit);
         }
         if shows {
             self.is_served_now();
         }
-        any
+        shows || sounds
     }
 
     /// Whether the link takes a picture whose turn it is. If not, and others refer to it, they are left out with it.
@@ -190,24 +187,22 @@ impl Showing {
         }
     }
 
-    /// Sends a packet, or lets it wait for its turn; whether there is anything of it.
-    fn send(&mut self, packet: &Packet, at: Option<Instant>, now: Instant, exit: &mut Exit<'_>) -> bool {
-        if !self.sender.shows(packet.kind) {
-            return false;
+    /// Sends a picture, or lets what of it is too much at once wait for its turn.
+    fn send(&mut self, picture: Run, now: Instant, exit: &mut Exit<'_>) {
+        let pace = self.link.pace();
+        let passes = |packet: &&Packet| self.pacer.passes(packet.bytes(), pace, now);
+        let passing = picture.packets().iter().take_while(passes).count();
+        let (goes, waits) = picture.split(passing);
+        for packet in waits.each() {
+            self.pacer.hold(length(packet.packets()), packet);
         }
-        let is_sound = packet.kind == MediaKind::Audio;
-        if is_sound || self.pacer.passes(packet.bytes(), self.link.pace(), now) {
-            self.sender.send(packet, at, now, exit);
-        } else {
-            self.pacer.hold(packet.bytes(), (packet.clone(), at));
-        }
-        true
+        self.sender.send(&goes, now, exit);
     }
 
     /// Sends what has waited for its turn: some of it, if it is much.
     pub(super) fn advance(&mut self, now: Instant, exit: &mut Exit<'_>) {
-        while let Some((packet, at)) = self.pacer.next(self.link.pace(), now) {
-            self.sender.send(&packet, at, now, exit);
+        while let Some(packet) = self.pacer.next(self.link.pace(), now) {
+            self.sender.send(&packet, now, exit);
         }
     }
 

@@ -76,7 +76,12 @@ impl Scene {
         let (now, packet) =
             (self.after(millis), Packet { kind, marker: true, timestamp, payload: vec![9; 100].into() });
         let mut exit = Self::exit(&mut self.outbox, &self.ports, &self.streams, self.way);
-        self.sender.send(&packet, Some(now), now, &mut exit);
+        match kind {
+            MediaKind::Video => {
+                self.sender.send(&Run::of([packet].into(), timestamp, Some(now)), now, &mut exit);
+            }
+            MediaKind::Audio => self.sender.send_sound(&[packet], now, now, &mut exit),
+        }
     }
 
     /// The viewer says something: a compound packet that begins with a report on nothing.
@@ -146,6 +151,37 @@ async fn what_is_missing_is_sent_again_from_another_source_and_not_twice_at_once
     scene.send(MediaKind::Video, 12_000, 1_100);
     scene.say(&nack(VIDEO, 1, 0), 1_100);
     assert_eq!(scene.packets().len(), 1);
+}
+
+#[tokio::test]
+async fn of_a_picture_of_many_packets_those_are_sent_again_that_are_missing() {
+    let mut scene = Scene::new(true);
+    scene.ports[0].writable().await;
+    let packet = |at: u8| Packet {
+        kind: MediaKind::Video,
+        marker: at == 9,
+        timestamp: 1,
+        payload: vec![at; 50 + usize::from(at)].into(),
+    };
+    let picture: std::sync::Arc<[Packet]> = (0..10).map(packet).collect();
+    let now = scene.start;
+    let mut exit = Scene::exit(&mut scene.outbox, &scene.ports, &scene.streams, scene.way);
+    // Some at once, the others one by one, as where a road is narrow; all at a time of this viewer's.
+    let (first, rest) = Run::of(picture, 77, None).split(4);
+    scene.sender.send(&first, now, &mut exit);
+    rest.each().for_each(|packet| scene.sender.send(&packet, now, &mut exit));
+    let sent = scene.packets();
+    assert!(
+        sent.iter().map(|(header, _)| (header.sequence, header.timestamp)).eq((0..10).map(|at| (at, 77)))
+    );
+    scene.say(&nack(VIDEO, 2, 0b100_0010), 10);
+    let again: Vec<_> = scene
+        .packets()
+        .iter()
+        .map(|(header, bytes)| (header.timestamp, header.marker, bytes.len()))
+        .collect();
+    let longer = |at: usize| sent[at].1.len() + 2;
+    assert_eq!(again, [(77, false, longer(2)), (77, false, longer(4)), (77, true, longer(9))]);
 }
 
 #[tokio::test]
