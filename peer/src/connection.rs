@@ -17,6 +17,7 @@ use str0m::format::Codec;
 use str0m::media::Direction;
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Extension;
+use str0m::stats::{MediaEgressStats, PeerStats};
 use str0m::{Candidate, IceConnectionState, Input, Output as Said, Rtc, RtcConfig};
 use thiserror::Error;
 
@@ -34,6 +35,8 @@ pub struct Plan {
     pub takes: Vec<Codec>,
     /// A data channel, if it is the one who calls.
     pub channel: Option<Channel>,
+    /// Whether it is told how what is sent arrives.
+    pub listens: bool,
 }
 
 /// A data channel that is to be opened.
@@ -54,12 +57,27 @@ pub enum Event {
     Packet(Taken),
     /// The other side cannot go on without a random access point.
     KeyframeWanted,
+    /// How what was sent arrives, if the plan is to be told.
+    Arrived(Arrival),
     /// There is a data channel of this name.
     Opened(String),
     /// A message.
     Message(Message),
     /// The data channel of this name is gone.
     Gone(String),
+}
+
+/// How what was sent arrives, as the other side says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Arrival {
+    /// When that was known.
+    pub at: Instant,
+    /// Bytes that were sent until then, those sent again among them.
+    pub sent: u64,
+    /// How long there and back takes.
+    pub round_trip: Duration,
+    /// The part of the packets that is lost, from 0 to 1.
+    pub lost: f32,
 }
 
 /// One message of a data channel.
@@ -122,6 +140,10 @@ pub struct Connection {
     heard: Instant,
     deadline: Instant,
     is_connected: bool,
+    /// Bytes that were sent.
+    sent: u64,
+    /// When it was last heard of each packet.
+    numbered: Option<Instant>,
 }
 
 /// A kind of media that is sent.
@@ -165,6 +187,8 @@ impl Connection {
             heard: now,
             deadline: now,
             is_connected: false,
+            sent: 0,
+            numbered: None,
         }
     }
 
@@ -289,10 +313,10 @@ impl Connection {
         }
     }
 
-    /// Sends packets, whoever made them; `wallclock` is when their media was. What was not agreed on is left out.
-    pub fn send_packets(&mut self, packets: &[Packet], wallclock: Instant) {
+    /// Sends packets, whoever made them, each with when its media was. What was not agreed on is left out.
+    pub fn send_packets<'p>(&mut self, packets: impl IntoIterator<Item = (&'p Packet, Instant)>) {
         let Self { rtc, outputs, .. } = self;
-        for packet in packets {
+        for (packet, wallclock) in packets {
             if let Some(sent) = outputs.iter_mut().find(|sent| sent.kind == packet.kind) {
                 sent.output.write(rtc, packet, wallclock);
             }
@@ -317,7 +341,7 @@ impl Connection {
             packets.push(Packet { kind, marker, timestamp, payload });
         });
         if made.is_ok() {
-            self.send_packets(&packets, unit.arrival);
+            self.send_packets(packets.iter().map(|packet| (packet, unit.arrival)));
         }
     }
 
@@ -429,6 +453,8 @@ impl Connection {
                 None
             }
             str0m::Event::KeyframeRequest(_) => Some(Event::KeyframeWanted),
+            str0m::Event::PeerStats(stats) => self.all_arrived(&stats).map(Event::Arrived),
+            str0m::Event::MediaEgressStats(stats) => self.one_arrived(&stats).map(Event::Arrived),
             str0m::Event::RtpPacket(packet) => {
                 self.inputs.take(&mut self.rtc, &packet, now).map(Event::Packet)
             }
@@ -452,6 +478,23 @@ impl Connection {
         self.events.extend(event);
     }
 
+    /// How everything arrived, if the other side says when each packet came.
+    fn all_arrived(&mut self, stats: &PeerStats) -> Option<Arrival> {
+        self.sent = stats.bytes_tx;
+        let (round_trip, lost) = (stats.rtt?, stats.egress_loss_fraction?);
+        self.numbered = Some(stats.timestamp);
+        Some(Arrival { at: stats.timestamp, sent: self.sent, round_trip, lost })
+    }
+
+    /// How a medium arrived, by a receiver's report, which is older news than what is said of each packet.
+    fn one_arrived(&self, stats: &MediaEgressStats) -> Option<Arrival> {
+        let leading = self.outputs.iter().min_by_key(|sent| sent.kind != MediaKind::Video)?;
+        let is_known = self.numbered.is_some_and(|at| stats.timestamp < at + OLD_NEWS);
+        let (round_trip, lost) = (stats.rtt?, stats.loss?);
+        let is_news = !is_known && leading.output.mid() == stats.mid;
+        is_news.then_some(Arrival { at: stats.timestamp, sent: self.sent, round_trip, lost })
+    }
+
     /// Whether it has to end by itself.
     fn check(&mut self, now: Instant) {
         if !self.is_connected && now >= self.began + CONNECTING {
@@ -466,10 +509,15 @@ impl Connection {
 /// What may be agreed on.
 fn config(plan: &Plan) -> RtcConfig {
     let config = RtcConfig::new().set_rtp_mode(true).set_send_buffer_video(RESENT);
+    let config = config.set_stats_interval(plan.listens.then_some(REPORTED));
     let config = enabled(config, &[&plan.sends[..], &plan.takes].concat());
     if plan.takes.is_empty() {
-        // What is only sent goes at the camera's rate: nobody estimates another.
-        return config.clear_extension_map().set_extension(4, Extension::RtpMid);
+        // What is only sent goes at the camera's rate: nobody estimates another. When each packet comes tells what of it arrives.
+        let config = config.clear_extension_map().set_extension(4, Extension::RtpMid);
+        return match plan.listens {
+            true => config.set_extension(3, Extension::TransportSequenceNumber),
+            false => config,
+        };
     }
     config
 }
@@ -482,6 +530,10 @@ fn wrong(error: &dyn std::fmt::Display) -> PeerError {
 const CONNECTING: Duration = Duration::from_secs(15);
 /// A peer makes itself heard every few seconds (RFC 7675); whoever is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(12);
+/// How often it is looked how what is sent arrives.
+const REPORTED: Duration = Duration::from_millis(250);
+/// A receiver reports about a second that is over.
+const OLD_NEWS: Duration = Duration::from_secs(1);
 /// How often it is looked whether somebody is gone.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(500);
 const DATAGRAM: usize = 65_536;

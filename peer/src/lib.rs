@@ -18,6 +18,6 @@ pub mod formats;
 mod sockets;
 mod stun;
 
-pub use connection::{Channel, Connection, Ended, Event, Message, PeerError, Plan};
+pub use connection::{Arrival, Channel, Connection, Ended, Event, Message, PeerError, Plan};
 pub use sockets::Sockets;
 pub use str0m::format::Codec;

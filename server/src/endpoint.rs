@@ -275,6 +275,8 @@ pub struct Outgoing {
     pub hold: Hold,
     /// To be called when the other server takes the stream.
     pub taken: Box<dyn FnOnce() + Send>,
+    /// To be told, whenever that changes, what of the stream the other server goes without, and why.
+    pub lacks: Box<dyn Fn(Option<String>) + Send + Sync>,
     /// It is to end, and may say goodbye.
     pub stop: CancellationToken,
 }

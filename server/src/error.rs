@@ -73,6 +73,9 @@ pub enum EgressError {
     /// It does not want the stream, or no more of it; or there is something else that is told in words.
     #[error("{0}")]
     Ended(String),
+    /// It does not take the stream as it is, and will not the next time either, unless something is changed.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Why the server did not start, or ended badly.

@@ -8,6 +8,7 @@ pub mod boxes;
 pub mod byte_stream;
 pub mod camera;
 pub mod clip;
+pub mod go_between;
 pub mod http;
 pub mod odd_camera;
 pub mod own_network;

@@ -1,7 +1,8 @@
 //! The road between peers of WebRTC and a server: what goes over it is lost, late, out of order, too much, or comes again, as a test says.
 //!
 //! It passes on datagrams of UDP, both ways, for any number of peers, each of whom has a port of their own towards the server. The kernel's
-//! own emulator is not everywhere. What comes from the server suffers; what goes to it is few, and only lost.
+//! own emulator is not everywhere. What comes from the server suffers; what goes to it is few, and only lost. For peers who publish it
+//! is the other way round.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -45,14 +46,32 @@ struct State {
     /// The newest datagrams that went to the server.
     heard: Vec<Vec<u8>>,
     is_open: bool,
+    /// What goes to the server suffers.
+    is_upward: bool,
 }
 
 /// What is on its way: when it arrives, and to whom.
-type Late = Reverse<(Instant, u64, SocketAddr, Vec<u8>)>;
+type Late = Reverse<(Instant, u64, To, Vec<u8>)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum To {
+    Peer(SocketAddr),
+    /// By this socket.
+    Server(usize),
+}
 
 impl Road {
     /// To this address of a server.
     pub fn to(server: SocketAddr, quality: Quality, seed: u64) -> Self {
+        Self::open(server, quality, seed, false)
+    }
+
+    /// To this address of a server, for peers who publish.
+    pub fn upward(server: SocketAddr, quality: Quality, seed: u64) -> Self {
+        Self::open(server, quality, seed, true)
+    }
+
+    fn open(server: SocketAddr, quality: Quality, seed: u64, is_upward: bool) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("there is a free port");
         let address = socket.local_addr().expect("it is bound");
         let state = State {
@@ -62,6 +81,7 @@ impl Road {
             longest: Duration::ZERO,
             heard: Vec::new(),
             is_open: true,
+            is_upward,
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
@@ -105,6 +125,33 @@ impl Road {
     }
 }
 
+impl State {
+    /// When a datagram of that length is through, if the one before it is at `free`; `None` if it is lost.
+    fn through(&mut self, length: usize, free: Instant, luck: &mut Random) -> Option<Instant> {
+        let now = Instant::now();
+        let is_next = length > LARGE && self.losing > 0;
+        if is_next {
+            self.losing -= 1;
+        }
+        if is_next || luck.below(1_000) < self.quality.lost {
+            self.counts[0] += 1;
+            return None;
+        }
+        let mut due = now + self.quality.jitter.mul_f64(luck.below(1_000) as f64 / 1_000.0);
+        if let Some((rate, room)) = self.quality.rate {
+            let turn = free.max(now);
+            if turn > now + room {
+                self.counts[0] += 1;
+                return None;
+            }
+            self.longest = self.longest.max(turn - now);
+            due = turn + Duration::from_secs_f64(length as f64 / rate);
+        }
+        self.counts[1] += 1;
+        Some(due)
+    }
+}
+
 impl Drop for Road {
     fn drop(&mut self) {
         self.state().is_open = false;
@@ -112,7 +159,7 @@ impl Drop for Road {
 }
 
 fn pass(socket: &UdpSocket, server: SocketAddr, state: &Mutex<State>, mut luck: Random) {
-    // Each peer's socket towards the server, and when the server's last datagram to them is through.
+    // Each peer's socket towards the server, and when the last datagram of those that suffer is through.
     let mut peers: HashMap<SocketAddr, (usize, Instant)> = HashMap::new();
     let mut upward: Vec<(UdpSocket, SocketAddr)> = Vec::new();
     let mut late: BinaryHeap<Late> = BinaryHeap::new();
@@ -122,14 +169,20 @@ fn pass(socket: &UdpSocket, server: SocketAddr, state: &Mutex<State>, mut luck: 
         let mut next = socket.recv_from(&mut buffer).ok();
         socket.set_nonblocking(true).expect("a socket can be that");
         while let Some((length, peer)) = next {
-            let (at, _) = *peers.entry(peer).or_insert_with(|| {
+            let (at, free) = *peers.entry(peer).or_insert_with(|| {
                 let own = UdpSocket::bind("127.0.0.1:0").expect("there is a free port");
                 own.set_nonblocking(true).expect("a socket can be that");
                 upward.push((own, peer));
                 (upward.len() - 1, Instant::now())
             });
             let mut state = state.lock().expect("nobody panics");
-            if luck.below(1_000) < state.quality.lost {
+            if state.is_upward {
+                if let Some(due) = state.through(length, free, &mut luck) {
+                    peers.insert(peer, (at, due));
+                    count += 1;
+                    late.push(Reverse((due, count, To::Server(at), buffer[..length].to_vec())));
+                }
+            } else if luck.below(1_000) < state.quality.lost {
                 state.counts[0] += 1;
             } else {
                 let _ = upward[at].0.send_to(&buffer[..length], server);
@@ -144,36 +197,23 @@ fn pass(socket: &UdpSocket, server: SocketAddr, state: &Mutex<State>, mut luck: 
         for (own, peer) in &upward {
             while let Ok(length) = own.recv(&mut buffer) {
                 let mut state = state.lock().expect("nobody panics");
-                let now = Instant::now();
-                let is_large = length > LARGE;
-                let is_next = is_large && state.losing > 0;
-                if is_next {
-                    state.losing -= 1;
-                }
-                if is_next || luck.below(1_000) < state.quality.lost {
-                    state.counts[0] += 1;
+                if state.is_upward {
+                    let _ = socket.send_to(&buffer[..length], peer);
                     continue;
                 }
                 let (at, free) = peers[peer];
-                let mut due = now + state.quality.jitter.mul_f64(luck.below(1_000) as f64 / 1_000.0);
-                if let Some((rate, room)) = state.quality.rate {
-                    let turn = free.max(now);
-                    if turn > now + room {
-                        state.counts[0] += 1;
-                        continue;
-                    }
-                    state.longest = state.longest.max(turn - now);
-                    due = turn + Duration::from_secs_f64(length as f64 / rate);
-                    peers.insert(*peer, (at, due));
-                }
-                state.counts[1] += 1;
+                let Some(due) = state.through(length, free, &mut luck) else { continue };
+                peers.insert(*peer, (at, due));
                 count += 1;
-                late.push(Reverse((due, count, *peer, buffer[..length].to_vec())));
+                late.push(Reverse((due, count, To::Peer(*peer), buffer[..length].to_vec())));
             }
         }
         while late.peek().is_some_and(|Reverse((due, ..))| *due <= Instant::now()) {
-            let Some(Reverse((_, _, peer, bytes))) = late.pop() else { break };
-            let _ = socket.send_to(&bytes, peer);
+            let Some(Reverse((_, _, to, bytes))) = late.pop() else { break };
+            let _ = match to {
+                To::Peer(peer) => socket.send_to(&bytes, peer),
+                To::Server(at) => upward[at].0.send_to(&bytes, server),
+            };
         }
         if !state.lock().expect("nobody panics").is_open {
             return;

@@ -5,13 +5,15 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use container::flv::TagKind;
 use firstlight_e2e::camera::free_port;
-use firstlight_e2e::clip::{self, PLAIN};
+use firstlight_e2e::clip::{self, PLAIN, REORDERED};
+use firstlight_e2e::go_between::GoBetween;
+use firstlight_e2e::road::{GOOD, Quality, Road};
 use firstlight_e2e::rtmp::{Peer, Program};
-use firstlight_e2e::webrtc::ANYWHERE;
+use firstlight_e2e::webrtc::{self, ANYWHERE, listening};
 use firstlight_e2e::{Server, Viewer, eventually, tool, within};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -234,6 +236,103 @@ fn streams_go_from_server_to_server_by_whep_and_whip_and_come_back_with_it() {
     plays(&other, &format!("/guest/ws?format=fmp4&token={SECRET}"));
     let all = server.get("/api/v1/streams").body;
     assert!(!all.contains(SECRET) && !server.log().contains(SECRET), "{all} {}", server.log());
+}
+
+/// An answer that refuses a medium.
+fn refusing(answer: &str, medium: &str) -> String {
+    let (mut text, mut is_refused) = (String::new(), false);
+    for line in answer.lines() {
+        is_refused = if line.starts_with("m=") { line.starts_with(medium) } else { is_refused };
+        let line = match is_refused {
+            true if line.starts_with("m=") => &line.replacen(" 9 ", " 0 ", 1),
+            true if line.starts_with("a=recvonly") => "a=inactive",
+            _ => line,
+        };
+        text.push_str(&format!("{line}\r\n"));
+    }
+    text
+}
+
+#[test]
+fn a_push_by_whip_says_what_the_other_server_does_not_take_and_sends_no_sound_alone() {
+    let other = Server::start(&format!("{ANYWHERE}[streams.one]\n[streams.two]\n"));
+    let no = |medium: &'static str| GoBetween::of(other.address(), move |answer| refusing(&answer, medium));
+    let (no_pictures, no_sound) = (no("m=video"), no("m=audio"));
+    let film = clip::file("320x240", 2, REORDERED, false, "mp4");
+    let server = Server::start(&format!(
+        "[webrtc]\nlisten = []\n[streams.front]\nsource = {PATTERN}\n\
+         push = [\"http://{}/one/whip\", \"http://{}/two/whip\"]\n\
+         [streams.film]\nsource = \"file:{}\"\npush = \"http://{}/one/whip\"\n",
+        no_pictures.address(),
+        no_sound.address(),
+        film.display(),
+        other.address()
+    ));
+    let push = await_push(&server, "reconnecting");
+    let why = push["last_error"]["reason"].as_str().unwrap();
+    assert_eq!(why, "the other server takes no H.264 pictures: its answer refuses pictures");
+    let push = await_push(&server, "sending");
+    let lacks = || push_of(&server, "front", 1)["lacks"].as_str().map(str::to_owned);
+    let why = eventually("it says what is not taken", lacks);
+    assert_eq!(why, "the other server takes no Opus sound: its answer refuses sound", "{push}");
+    let why = within(Duration::from_secs(20), "B-frames are told of", || {
+        push_of(&server, "film", 0)["last_error"]["reason"].as_str().map(str::to_owned)
+    });
+    assert!(why.contains("B-frames") && why.contains("-bf 0") && why.contains("derived"), "{why}");
+    other.await_state("two", "live", Duration::from_secs(20));
+    assert_eq!(other.state("one"), "waiting", "no sound alone");
+    let log = server.log();
+    assert!(log.contains("retry_in_ms=60000") && log.contains("takes no H.264 pictures"), "slowly: {log}");
+    assert!(log.contains("not all of the stream is sent on") && log.contains("takes no Opus sound"), "{log}");
+}
+
+fn push_of(server: &Server, stream: &str, at: usize) -> Value {
+    server.stream(stream)["pushes"][at].clone()
+}
+
+#[test]
+fn a_push_by_whip_on_a_road_too_narrow_sends_less_and_not_late_and_says_so() {
+    let other = Server::start(&format!("{ANYWHERE}[streams.guest]\n"));
+    // Half of what the stream has, in front of which four seconds of it may wait.
+    let narrow = Quality { rate: Some((100_000.0, Duration::from_secs(4))), ..GOOD };
+    let road = Road::upward(listening(&other), narrow, 7);
+    let (theirs, roads) = (listening(&other).port(), road.address().port());
+    let port = |port: u16| format!(" 127.0.0.1 {port} typ");
+    let between = GoBetween::of(other.address(), move |answer| answer.replace(&port(theirs), &port(roads)));
+    let server = Server::start(&format!(
+        "[webrtc]\nlisten = []\n[streams.front]\nsource = {{ test = {{ width = 640, height = 360, fps = 25, gop = 25, bitrate = \"1500k\" }} }}\n\
+         push = \"http://{}/guest/whip\"\n",
+        between.address()
+    ));
+    other.await_state("guest", "live", Duration::from_secs(20));
+    let mut peer = webrtc::Peer::watch(&other, "guest");
+    assert!(peer.run(Duration::from_secs(20), |peer| peer.pictures.len() >= 10));
+    peer.run(Duration::from_secs(8), |_| false);
+    let early = road.longest_wait();
+    let (start, before) = (Instant::now(), peer.pictures.len());
+    peer.run(Duration::from_secs(6), |_| false);
+    let (wait, pictures) = (road.longest_wait(), peer.pictures.len() - before);
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{pictures} pictures in {seconds:.1} s; packets waited for {early:?}, then {wait:?}; {:?}",
+        road.counts()
+    );
+    // Without control the four seconds are full by now.
+    assert!(wait < Duration::from_millis(2_500), "{wait:?}");
+    assert!(pictures >= 20 && (pictures as f64) < seconds * 22.0, "less, and not nothing: {pictures}");
+    let push = push_of(&server, "front", 0);
+    assert!(push["lacks"].as_str().is_some_and(|why| why.contains("kbit/s")), "{push} {}", server.log());
+    // The road is wide again, and so is what comes.
+    road.become_like(GOOD);
+    let end = Instant::now() + Duration::from_secs(40);
+    loop {
+        let before = peer.pictures.len();
+        peer.run(Duration::from_secs(2), |_| false);
+        if peer.pictures.len() - before >= 45 && push_of(&server, "front", 0)["lacks"].is_null() {
+            break;
+        }
+        assert!(Instant::now() < end, "everything comes again: {}", push_of(&server, "front", 0));
+    }
 }
 
 #[test]

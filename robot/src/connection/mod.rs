@@ -232,7 +232,8 @@ impl RtcConnection {
             label: data::DEFAULT.to_owned(),
             ordered: self.shared.settings.default_channel_ordered,
         };
-        let plan = Plan { sends: chosen(sends), takes: chosen(takes), channel: Some(channel) };
+        let plan =
+            Plan { sends: chosen(sends), takes: chosen(takes), channel: Some(channel), listens: false };
         let mut connection = Connection::new(sockets, plan, chance() as u32);
         let text = match offer {
             Some(offer) => connection.answer(offer)?,

@@ -85,6 +85,8 @@ impl Task {
                         state.set_ready();
                     }
                     Ok(Event::Packet(taken)) => self.take(taken, Instant::now()),
+                    // Which is not asked for: the encoders have a rate of their own.
+                    Ok(Event::Arrived(_)) => {}
                     Ok(Event::KeyframeWanted) => encoding.iter().for_each(Encoding::request_keyframe),
                     Ok(Event::Opened(name)) => self.channels.open(&name),
                     Ok(Event::Message(message)) => self.channels.heard(&message),

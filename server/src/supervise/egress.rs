@@ -21,7 +21,7 @@ use super::source::caught;
 use super::tasks::Tasks;
 use crate::endpoint::{Egress, Outgoing};
 use crate::error::EgressError;
-use crate::telemetry::unix_micros;
+use crate::telemetry::{Throttle, unix_micros};
 
 /// One address that a stream is sent to.
 #[derive(Clone)]
@@ -85,11 +85,17 @@ pub enum PushState {
 struct Status {
     state: PushState,
     trouble: Option<Trouble>,
+    /// What of the stream the other server goes without.
+    lacks: Option<String>,
 }
 
 /// The waits after failures: nobody sits before the screen, and other people's servers are asked.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
+/// A server that does not take the stream as it is will hardly take it soon.
+const SLOWLY: Duration = Duration::from_secs(60);
+/// What comes and goes, as the room on a way, is not told of again within this time.
+const BETWEEN_LINES: Duration = Duration::from_secs(60);
 /// A server that took the stream this long was a good one: the next failure starts the back-off over.
 const GOOD_RUN: Duration = Duration::from_secs(5);
 /// A push that is over may say goodbye this long; then it is dropped.
@@ -123,19 +129,36 @@ impl Push {
         self.lock().trouble.clone()
     }
 
+    /// What of the stream the other server goes without at present, and why.
+    pub fn lacks(&self) -> Option<String> {
+        self.lock().lacks.clone()
+    }
+
     /// How often it failed.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
     fn enter(&self, state: PushState) {
-        self.lock().state = state;
+        let mut status = self.lock();
+        status.state = state;
+        if state != PushState::Sending {
+            status.lacks = None;
+        }
+    }
+
+    /// Whether that is news.
+    fn lack(&self, lacks: Option<&str>) -> bool {
+        let mut status = self.lock();
+        let is_news = status.lacks.as_deref() != lacks;
+        status.lacks = lacks.map(str::to_owned);
+        is_news
     }
 
     fn fail(&self, reason: String) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let trouble = Some(Trouble { reason, at: unix_micros() });
-        *self.lock() = Status { state: PushState::Reconnecting, trouble };
+        *self.lock() = Status { state: PushState::Reconnecting, trouble, lacks: None };
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
@@ -192,10 +215,11 @@ enum Ended {
     /// Nobody else watches any more.
     Unwanted,
     Stopped,
-    /// After it went well for a while, or not.
+    /// After it went well for a while, or not; whether it is to be tried again soon.
     Failed {
         reason: String,
         good: bool,
+        soon: bool,
     },
 }
 
@@ -227,11 +251,12 @@ async fn keep(
             Ended::Stopped => return,
             Ended::Over => fresh = true,
             Ended::Unwanted => info!(%stream, to = push.label(), "nobody watches any more: push stopped"),
-            Ended::Failed { reason, good } => {
+            Ended::Failed { reason, good, soon } => {
                 if good {
                     backoff.reset();
                 }
                 let wait = backoff.next(random());
+                let wait = if soon { wait } else { SLOWLY };
                 if backoff.is_news() {
                     let failures = backoff.failures();
                     warn!(%stream, to = push.label(), %reason, failures, retry_in_ms = wait.as_millis() as u64, "push failed");
@@ -286,6 +311,17 @@ async fn run_once(
             begun.get_or_init(Instant::now);
         })
     };
+    let lacks = {
+        let (push, stream, lines) =
+            (Arc::clone(push), camera.stream().name().clone(), Throttle::new(BETWEEN_LINES));
+        Box::new(move |lacks: Option<String>| {
+            if push.lack(lacks.as_deref())
+                && let (Some(why), Some(held)) = (lacks, lines.allow())
+            {
+                warn!(%stream, to = push.label(), %why, held, "not all of the stream is sent on");
+            }
+        })
+    };
     let outgoing = Outgoing {
         stream: Arc::clone(camera.stream()),
         camera: Arc::clone(camera),
@@ -293,6 +329,7 @@ async fn run_once(
         tasks: tasks.clone(),
         hold,
         taken,
+        lacks,
         stop: end.clone(),
     };
     let mut run = caught(egress.run(outgoing), EgressError::Ended);
@@ -302,7 +339,8 @@ async fn run_once(
             Ok(()) => Ended::Over,
             Err(error) => {
                 let good = begun.get().is_some_and(|begun| begun.elapsed() >= GOOD_RUN);
-                Ended::Failed { reason: error.to_string(), good }
+                let soon = !matches!(error, EgressError::Refused(_));
+                Ended::Failed { reason: error.to_string(), good, soon }
             }
         },
         () = others(camera, false), if on_demand => Ended::Unwanted,

@@ -31,6 +31,7 @@ mod showing;
 mod streams;
 mod taking;
 mod transactions;
+mod uplink;
 mod wire;
 mod worker;
 
@@ -49,10 +50,11 @@ pub use self::check::{LinkReport, SessionReport, Told, Unchecked, WayReport};
 pub use self::description::{Asked, Medium};
 pub use self::directory::Purpose;
 pub use self::feed::Feed;
-pub(crate) use self::feed::{Placed, packets};
+pub(crate) use self::feed::Placed;
 pub use self::offer::{Answered, Offer, Part, Session, Unacceptable, Wants};
 pub use self::peer::Heard;
 pub use self::settings::{IceServer, Settings};
+pub(crate) use self::uplink::Uplink;
 pub use ::peer::Message;
 
 use self::directory::{Directory, Place};

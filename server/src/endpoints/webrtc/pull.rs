@@ -48,9 +48,13 @@ impl WhepSource {
 
     async fn watch(&self, publisher: Publisher, stop: &CancellationToken) -> Result<(), String> {
         let (mut connection, session) = tokio::select! {
-            called = self.0.call(Plan { takes: READ.to_vec(), ..Plan::default() }) => called?,
+            called = self.0.call(Plan { takes: READ.to_vec(), ..Plan::default() }) => called.map_err(|failed| failed.words)?,
             () = stop.cancelled() => return Ok(()),
         };
+        if connection.receivers().is_empty() {
+            self.0.end(&session).await;
+            return Err("the other server shows nothing that is read here".to_owned());
+        }
         let over = tokio::select! {
             over = self.receive(&mut connection, publisher) => over,
             () = stop.cancelled() => Ok(()),
@@ -78,7 +82,7 @@ impl WhepSource {
                     }
                     Event::Connected => asked = Some(Instant::now()),
                     // There is nothing to say, and nothing is sent.
-                    Event::KeyframeWanted | Event::Opened(_) | Event::Message(_) | Event::Gone(_) => {}
+                    Event::KeyframeWanted | Event::Arrived(_) | Event::Opened(_) | Event::Message(_) | Event::Gone(_) => {}
                 },
                 () = tokio::time::sleep_until(wake.into()) => intake.advance(Instant::now()).map_err(failed)?,
             }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use peer::{Connection, Plan, Sockets};
+use peer::{Connection, PeerError, Plan, Sockets};
 use serde_json::Value;
 
 use crate::net::dial::{Dialer, Place, Trust};
@@ -30,6 +30,14 @@ pub(super) struct Remote {
     pub(super) label: String,
     /// What is never shown.
     secrets: Vec<String>,
+}
+
+/// Why a call came to nothing, in words without secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) words: String,
+    /// The other server does not take what is offered, and would not the next time.
+    pub(super) is_refusal: bool,
 }
 
 /// What came of an offer.
@@ -104,25 +112,31 @@ impl Remote {
     /// A connection that will carry this, its offer taken to the server and the answer brought back.
     ///
     /// # Errors
-    /// Why not, in words without secrets.
-    pub(super) async fn call(&self, plan: Plan) -> Result<(Connection, Session), String> {
+    /// [`Failed`].
+    pub(super) async fn call(&self, plan: Plan) -> Result<(Connection, Session), Failed> {
         let sockets = Sockets::open().map_err(|error| format!("there is no socket to be had: {error}"))?;
         let mut connection = Connection::new(sockets, plan, random() as u32);
         let offer = connection.offer().map_err(|error| error.to_string())?;
         let session = self.ask(offer).await?;
-        if let Err(error) = connection.accept(&session.answer) {
-            self.end(&session).await;
-            return Err(self.failed(&error));
+        match connection.accept(&session.answer) {
+            // What of it fits whoever called sees by what is sent.
+            Ok(()) | Err(PeerError::NothingInCommon) => Ok((connection, session)),
+            Err(error) => {
+                self.end(&session).await;
+                Err(self.failed(&error).into())
+            }
         }
-        Ok((connection, session))
     }
 
-    async fn ask(&self, offer: String) -> Result<Session, String> {
+    async fn ask(&self, offer: String) -> Result<Session, Failed> {
         let request = self.request(Method::POST, offer.into())?;
         let answer = self.client.send(&self.address, request, MOST_BYTES, PATIENCE).await;
         let (head, body) = answer.map_err(|error| self.failed(&error))?.into_parts();
         if head.status != 201 {
-            return Err(self.failed(&refusal(&Response::from_parts(head, body))));
+            // What others answer to formats that they do not know.
+            let is_refusal = matches!(head.status.as_u16(), 400 | 406 | 415 | 422);
+            let words = self.failed(&refusal(&Response::from_parts(head, body)));
+            return Err(Failed { words, is_refusal });
         }
         let answer = String::from_utf8(body.into()).map_err(|_| "its answer is no text".to_owned())?;
         Ok(Session { answer, at: self.session(&head.headers) })
@@ -165,6 +179,12 @@ impl Remote {
     /// What went wrong, without secrets.
     pub(super) fn failed(&self, problem: &dyn std::fmt::Display) -> String {
         self.secrets.iter().fold(problem.to_string(), |words, secret| words.replace(secret, "…"))
+    }
+}
+
+impl From<String> for Failed {
+    fn from(words: String) -> Self {
+        Self { words, is_refusal: false }
     }
 }
 

@@ -95,6 +95,8 @@ struct PushInfo {
     to: String,
     /// `idle` (there is nothing to send), `connecting`, `sending` or `reconnecting`.
     state: &'static str,
+    /// What of the stream the other server goes without at present, and why.
+    lacks: Option<String>,
     /// The last failure, also when it is sent again.
     last_error: Option<LastError>,
     /// How often it failed.
@@ -177,6 +179,7 @@ impl PushInfo {
         Self {
             to: push.label().to_owned(),
             state: push.state().name(),
+            lacks: push.lacks(),
             last_error: push.trouble().map(LastError::from),
             failures: push.failures(),
         }
