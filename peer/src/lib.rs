@@ -15,9 +15,11 @@ pub mod agreed;
 pub mod answer;
 mod connection;
 pub mod formats;
+mod seen;
 mod sockets;
 mod stun;
 
 pub use connection::{Arrival, Channel, Connection, Ended, Event, Message, PeerError, Plan};
+pub use seen::StunServer;
 pub use sockets::Sockets;
 pub use str0m::format::Codec;

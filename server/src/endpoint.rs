@@ -31,6 +31,7 @@ use crate::still::Stills;
 use crate::supervise::accept::Protocol;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
+use crate::supervise::stun::StunServers;
 use crate::supervise::tasks::Tasks;
 use crate::webrtc::WebRtc;
 
@@ -291,6 +292,11 @@ pub trait Source: Send + Sync {
 
     /// Runs until stopped, ended or failed.
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// Hears, before it runs, who says how others see this machine: for those that call peers.
+    fn may_ask(&self, servers: &StunServers) {
+        let _ = servers;
+    }
 
     /// The stream it is made from, if it is made from one.
     fn origin(&self) -> Option<&StreamName> {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::http;
@@ -13,6 +13,7 @@ type Changes = dyn Fn(String) -> String + Send + Sync;
 #[derive(Debug)]
 pub struct GoBetween {
     address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl GoBetween {
@@ -20,26 +21,38 @@ impl GoBetween {
     pub fn of(server: SocketAddr, changes: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
-        let changes: Arc<Changes> = Arc::new(changes);
+        let (changes, requests): (Arc<Changes>, Arc<Mutex<Vec<String>>>) =
+            (Arc::new(changes), Arc::default());
+        let heard = Arc::clone(&requests);
         thread::spawn(move || {
             for caller in listener.incoming().flatten() {
-                let changes = Arc::clone(&changes);
-                thread::spawn(move || pass(caller, server, &*changes));
+                let (changes, heard) = (Arc::clone(&changes), Arc::clone(&heard));
+                thread::spawn(move || pass(caller, server, &*changes, &heard));
             }
         });
-        Self { address }
+        Self { address, requests }
     }
 
     /// Where it is called.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// The bodies of the requests that came.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("nobody panics").clone()
+    }
 }
 
 /// Passes on one request; a caller who says none is nobody.
-fn pass(mut caller: TcpStream, server: SocketAddr, changes: &Changes) -> Option<()> {
+fn pass(
+    mut caller: TcpStream,
+    server: SocketAddr,
+    changes: &Changes,
+    heard: &Mutex<Vec<String>>,
+) -> Option<()> {
     let (mut read, mut buffer) = (Vec::new(), [0; 16_384]);
-    let (head, length) = loop {
+    let (head, start, length) = loop {
         let count = caller.read(&mut buffer).ok().filter(|count| *count > 0)?;
         read.extend_from_slice(&buffer[..count]);
         let Some(end) = read.windows(4).position(|at| at == b"\r\n\r\n") else { continue };
@@ -48,13 +61,13 @@ fn pass(mut caller: TcpStream, server: SocketAddr, changes: &Changes) -> Option<
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
         });
-        break (head, (end + 4, length.unwrap_or(0)));
+        break (head, end + 4, length.unwrap_or(0));
     };
-    let (start, length) = length;
     while read.len() < start + length {
         let count = caller.read(&mut buffer).ok().filter(|count| *count > 0)?;
         read.extend_from_slice(&buffer[..count]);
     }
+    heard.lock().expect("nobody panics").push(String::from_utf8_lossy(&read[start..]).into_owned());
     let mut words = head.split(' ');
     let (method, path) = (words.next()?, words.next()?);
     let headers = [("Content-Type", "application/sdp")];

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -332,6 +332,41 @@ fn a_push_by_whip_on_a_road_too_narrow_sends_less_and_not_late_and_says_so() {
             break;
         }
         assert!(Instant::now() < end, "everything comes again: {}", push_of(&server, "front", 0));
+    }
+}
+
+/// A STUN server on this machine, which sees everybody at one address.
+fn stun_server() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut question = [0; 64];
+        while let Ok((20, asker)) = socket.recv_from(&mut question) {
+            // 192.0.2.1:32853 as in RFC 5769, behind the header of the question.
+            let seen = [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43];
+            socket.send_to(&[&[1, 1, 0, 12], &question[4..20], &seen].concat(), asker).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn whoever_calls_by_whep_and_whip_asks_the_configured_stun_servers_how_others_see_it() {
+    let other = Server::start(&format!("{ANYWHERE}[streams.eye]\nsource = {PATTERN}\n[streams.guest]\n"));
+    let (eye, guest) =
+        (GoBetween::of(other.address(), |answer| answer), GoBetween::of(other.address(), |answer| answer));
+    let server = Server::start(&format!(
+        "[webrtc]\nlisten = []\nice_servers = [\"stun:{}\"]\n[streams.eye]\nsource = \"whep://{}/eye/whep\"\n\
+         [streams.front]\nsource = {PATTERN}\npush = \"whip://{}/guest/whip\"\n",
+        stun_server(),
+        eye.address(),
+        guest.address()
+    ));
+    plays(&server, "/eye/ws?format=fmp4");
+    await_push(&server, "sending");
+    for between in [eye, guest] {
+        let offers = between.requests();
+        assert!(offers[0].contains(" 192.0.2.1 32853 typ srflx"), "{offers:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use super::data::Exchange;
 use super::egress::Pushes;
 use super::seat::Seat;
 use super::source::Demand;
+use super::stun::StunServers;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
 use crate::metrics::{Metrics, Timings};
@@ -75,6 +76,7 @@ pub struct Camera {
     failures: AtomicU64,
     timings: Arc<Timings>,
     house: House,
+    stun: StunServers,
     trouble: Mutex<Option<Trouble>>,
     meter: Mutex<Meter>,
 }
@@ -234,6 +236,11 @@ impl Camera {
         Ok(effect)
     }
 
+    /// Whom a source may ask that calls a peer.
+    pub(crate) fn stun(&self) -> &StunServers {
+        &self.stun
+    }
+
     /// What a newcomer is let in by.
     pub(crate) fn house(&self) -> &House {
         &self.house
@@ -348,6 +355,7 @@ pub struct Cameras {
     hub: Hub,
     stop: CancellationToken,
     house: House,
+    stun: StunServers,
     by_name: RwLock<BTreeMap<StreamName, Arc<Camera>>>,
 }
 
@@ -361,6 +369,11 @@ impl Cameras {
     #[must_use]
     pub fn within(self, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Self {
         Self { house: House { budget: Some(budget), metrics }, ..self }
+    }
+
+    /// Who is asked by those of all cameras that call peers.
+    pub fn stun(&self) -> &StunServers {
+        &self.stun
     }
 
     /// Adds a stream.
@@ -409,6 +422,7 @@ impl Cameras {
             failures: AtomicU64::new(0),
             timings: Arc::default(),
             house: self.house.clone(),
+            stun: self.stun.clone(),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);

@@ -13,5 +13,6 @@ pub mod renditions;
 pub mod seat;
 pub mod source;
 pub mod standing;
+pub mod stun;
 pub mod tasks;
 pub mod watchdog;

@@ -19,6 +19,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_core::future::BoxFuture;
+use peer::StunServer;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -82,8 +83,10 @@ impl Endpoint for WebRtc {
     }
 
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
-        Values::parse(section)?;
-        Ok(Box::new(|context| {
+        let Values { settings, .. } = Values::parse(section)?;
+        Ok(Box::new(move |context| {
+            let servers = settings.ice_servers.iter().filter_map(|server| StunServer::parse(&server.url));
+            context.cameras.stun().set(servers.collect());
             let stream_routes = [("whep", "whep/*", Right::View), ("whip", "whip/*", Right::Publish)]
                 .into_iter()
                 .flat_map(|(tail, of_session, right)| {

@@ -1,5 +1,6 @@
 //! Another server's stream by WHEP: the same packets that browsers are sent, made into a stream here.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
@@ -19,10 +20,15 @@ use crate::ingest::SILENCE;
 use crate::ingest::packets::Intake;
 use crate::net::dial::{Place, Trust};
 use crate::net::tls::trust::Fingerprint;
+use crate::supervise::stun::StunServers;
 
 /// One other server.
 #[derive(Debug)]
-pub(super) struct WhepSource(Remote);
+pub(super) struct WhepSource {
+    remote: Remote,
+    /// Who may be asked, once that was said.
+    stun: OnceLock<StunServers>,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,16 +49,18 @@ impl WhepSource {
         };
         let place = Place::parse(&table.url).ok_or_else(|| at.error(EXPECTED))?;
         let trust = table.fingerprint.map_or(Trust::System, |written| Trust::Fingerprint(written.0));
-        Remote::new(place, &trust, table.token.as_deref()).map(Self).map_err(|words| at.error(words))
+        let remote = Remote::new(place, &trust, table.token.as_deref()).map_err(|words| at.error(words))?;
+        Ok(Self { remote, stun: OnceLock::new() })
     }
 
     async fn watch(&self, publisher: Publisher, stop: &CancellationToken) -> Result<(), String> {
+        let stun = self.stun.get().cloned().unwrap_or_default();
         let (mut connection, session) = tokio::select! {
-            called = self.0.call(Plan { takes: READ.to_vec(), ..Plan::default() }) => called.map_err(|failed| failed.words)?,
+            called = self.remote.call(Plan { takes: READ.to_vec(), ..Plan::default() }, &stun) => called.map_err(|failed| failed.words)?,
             () = stop.cancelled() => return Ok(()),
         };
         if connection.receivers().is_empty() {
-            self.0.end(&session).await;
+            self.remote.end(&session).await;
             return Err("the other server shows nothing that is read here".to_owned());
         }
         let over = tokio::select! {
@@ -60,14 +68,14 @@ impl WhepSource {
             () = stop.cancelled() => Ok(()),
         };
         connection.close();
-        self.0.end(&session).await;
+        self.remote.end(&session).await;
         over
     }
 
     async fn receive(&self, connection: &mut Connection, mut publisher: Publisher) -> Result<(), String> {
         publisher.answer_keyframe_requests();
         let mut intake = Intake::new(publisher, connection.receivers());
-        let failed = |error: SourceError| self.0.failed(&error);
+        let failed = |error: SourceError| self.remote.failed(&error);
         let (began, mut asked) = (Instant::now(), None);
         loop {
             let silent = intake.heard() + SILENCE;
@@ -102,13 +110,17 @@ impl WhepSource {
 
 impl Source for WhepSource {
     fn label(&self) -> String {
-        self.0.label.clone()
+        self.remote.label.clone()
+    }
+
+    fn may_ask(&self, servers: &StunServers) {
+        let _ = self.stun.set(servers.clone());
     }
 
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(async move {
             let watched = self.watch(publisher, &stop).await;
-            watched.map_err(|words| SourceError::Ended(format!("{}: {words}", self.0.label)))
+            watched.map_err(|words| SourceError::Ended(format!("{}: {words}", self.remote.label)))
         })
     }
 }

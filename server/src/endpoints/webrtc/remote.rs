@@ -10,12 +10,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use peer::{Connection, PeerError, Plan, Sockets};
+use peer::{Connection, PeerError, Plan};
 use serde_json::Value;
 
 use crate::net::dial::{Dialer, Place, Trust};
 use crate::net::fetch::{Address, Client};
 use crate::supervise::backoff::random;
+use crate::supervise::stun::StunServers;
 
 /// Where to, and how.
 #[derive(Debug)]
@@ -109,12 +110,14 @@ impl Remote {
         })
     }
 
-    /// A connection that will carry this, its offer taken to the server and the answer brought back.
+    /// A connection that will carry this, its offer taken to the server and the answer brought back. How others see this machine says whoever of
+    /// these is asked.
     ///
     /// # Errors
     /// [`Failed`].
-    pub(super) async fn call(&self, plan: Plan) -> Result<(Connection, Session), Failed> {
-        let sockets = Sockets::open().map_err(|error| format!("there is no socket to be had: {error}"))?;
+    pub(super) async fn call(&self, plan: Plan, stun: &StunServers) -> Result<(Connection, Session), Failed> {
+        let sockets =
+            stun.sockets().await.map_err(|error| format!("there is no socket to be had: {error}"))?;
         let mut connection = Connection::new(sockets, plan, random() as u32);
         let offer = connection.offer().map_err(|error| error.to_string())?;
         let session = self.ask(offer).await?;
