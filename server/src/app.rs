@@ -90,8 +90,9 @@ impl App {
     pub fn start(plan: Plan, home: Home) -> Result<Self, StartError> {
         plan.refuse_exposure()?;
         let (plain, secure) = (bind_all(&plan.http.listen)?, bind_all(&plan.http.listen_tls)?);
-        let addresses =
-            |listeners: &[TcpListener]| listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let addresses = |listeners: &[TcpListener]| {
+            listeners.iter().filter_map(|l| l.local_addr().ok()).collect::<Vec<_>>()
+        };
         let (addresses, secure_addresses) = (addresses(&plain), addresses(&secure));
         let mut others = Vec::new();
         for mut listen in plan.listen {
@@ -121,6 +122,16 @@ impl App {
             info!(protocol, %address, "listens");
         }
         let wants_tls = !secure.is_empty() || others.iter().any(|(_, _, listen)| listen.tls);
+        if let Some((port, by)) = plan.certificate.is_asked_at().filter(|_| wants_tls) {
+            let ours = if port == 80 { &addresses } else { &secure_addresses };
+            if !ours.iter().any(|address| address.port() == port) {
+                warn!(
+                    port,
+                    "the certificate's authority asks by {by} at this port of the names, and nothing here listens there: it has to be led here, as by a \
+                     router or a proxy"
+                );
+            }
+        }
         let tls = if wants_tls { Some(certified(plan.certificate, &home)?) } else { None };
         let stop = CancellationToken::new();
         let (budget, metrics) = (Arc::new(Budget::new(plan.budget)), Arc::default());

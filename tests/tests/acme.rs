@@ -130,6 +130,8 @@ fn a_name_may_be_proved_by_http() {
     let (_, parsed) = x509_parser::parse_x509_certificate(&shown).expect("it is a certificate");
     assert!(parsed.issuer().to_string().contains("Pebble"), "{}", parsed.issuer());
     assert_eq!(server.get("/.well-known/acme-challenge/another").status, 404);
+    let log = server.log();
+    assert!(log.contains("asks by HTTP at this port of the names") && log.contains("port=80"), "{log}");
 }
 
 #[test]

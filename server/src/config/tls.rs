@@ -123,6 +123,15 @@ impl CertificatePlan {
         }
     }
 
+    /// The port by which an authority asks whether the names are ours, and by what; `None` where none does.
+    pub fn is_asked_at(&self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Acme(AcmePlan { challenge: Challenge::Http, .. }) => Some((80, "HTTP")),
+            Self::Acme(AcmePlan { challenge: Challenge::TlsAlpn, .. }) => Some((443, "TLS")),
+            Self::Files { .. } | Self::SelfSigned { .. } => None,
+        }
+    }
+
     /// The files that must be there before it runs.
     pub fn files(&self) -> Vec<&Path> {
         match self {
