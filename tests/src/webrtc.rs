@@ -61,6 +61,8 @@ pub struct Peer {
     pub times: Vec<u64>,
     /// All of them, as a byte stream.
     pub film: Vec<u8>,
+    /// As which profile of H.264 the last one came: `profile-level-id`.
+    pub profile: Option<u32>,
     /// Units of sound.
     pub sounds: usize,
     /// Pictures that were not whole.
@@ -133,6 +135,7 @@ impl Peer {
             pictures: Vec::new(),
             times: Vec::new(),
             film: Vec::new(),
+            profile: None,
             sounds: 0,
             damaged: 0,
             messages: Vec::new(),
@@ -196,6 +199,11 @@ impl Peer {
     pub fn longest_gap(&self, after: Instant) -> Duration {
         let times: Vec<Instant> = self.pictures.iter().map(|(at, _)| *at).filter(|at| *at >= after).collect();
         times.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(Duration::MAX)
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The offer.
@@ -318,6 +326,7 @@ impl Peer {
             Event::MediaData(data) if Some(data.mid) == self.video => {
                 let is_start = byte_stream::nal_types(&data.data).contains(&5);
                 self.damaged += usize::from(!data.contiguous);
+                self.profile = data.params.spec().format.profile_level_id;
                 self.pictures.push((Instant::now(), is_start));
                 self.film.extend_from_slice(&data.data);
                 self.times.push(data.time.rebase(str0m::media::Frequency::NINETY_KHZ).numer());

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
 use firstlight_e2e::byte_stream::access_units;
 use firstlight_e2e::clip::{self, PLAIN, REORDERED};
-use firstlight_e2e::webrtc::{ANYWHERE, PUBLISH, Peer, WATCH, Wish};
+use firstlight_e2e::webrtc::{self, ANYWHERE, PUBLISH, Peer, WATCH, Wish};
 use firstlight_e2e::{Server, Viewer, eventually, http};
 
 const CAMERA: &str = "[streams.front]\nsource = { test = { width = 320, height = 240, fps = 25, gop = 50, audio = \"opus\" } }\nlinger = \"500ms\"\n";
@@ -177,6 +178,49 @@ fn a_peer_without_udp_watches_by_tcp() {
     assert!(peer.answer.contains(" tcptype passive"), "{}", peer.answer);
     assert!(peer.run(LONG, |peer| peer.pictures.len() >= 30 && peer.sounds > 10), "{peer:?}");
     assert_eq!(peer.damaged, 0);
+}
+
+#[test]
+fn a_peer_by_ipv6_watches_and_one_that_hides_its_address_as_well() {
+    let server = Server::start(&format!("[webrtc]\nlisten = [\"127.0.0.1:0\", \"[::1]:0\"]\n{CAMERA}"));
+    let mut peer = Peer::at(Ipv6Addr::LOCALHOST.into(), WATCH);
+    let created = peer.post(&server, "/front/whep");
+    peer.accept(&created);
+    assert!(peer.answer.contains(" ::1 "), "{}", peer.answer);
+    assert!(peer.run(LONG, |peer| peer.pictures.len() >= 10), "{peer:?}");
+    assert!(peer.sources.keys().all(|source| source.is_ipv6()), "{:?}", peer.sources);
+    // A browser that may not say its addresses says names of multicast DNS.
+    let mut hidden = Peer::new(WATCH);
+    let own = format!("{} typ host", hidden.address().port());
+    let name = "1f4712db-ea17-4bcf-a596-105139dfd8bf.local";
+    let offer = hidden.offer().replace(&format!(" 127.0.0.1 {own}"), &format!(" {name} {own}"));
+    assert!(offer.contains(name), "{offer}");
+    let created = webrtc::post(&server, "/front/whep", &offer);
+    hidden.accept(&created);
+    let candidate = format!("a=candidate:1 1 udp 1 {name} 9 typ host\r\n");
+    let fragment = format!(
+        "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n{candidate}"
+    );
+    let headers =
+        [("Content-Type", "application/trickle-ice-sdpfrag"), ("If-Match", created.header("etag").unwrap())];
+    let patched = http::request(server.address(), "PATCH", &hidden.session, &headers, fragment.as_bytes());
+    assert_eq!(patched.status, 204, "{}", patched.body);
+    assert!(hidden.run(LONG, |peer| peer.pictures.len() >= 10), "{hidden:?}");
+}
+
+#[test]
+fn h264_is_sent_as_the_profile_that_it_is() {
+    let high = "-preset veryfast -tune zerolatency -profile:v high -g 25 -x264-params bframes=0:scenecut=0";
+    let film = clip::file("320x240", 2, high, false, "mp4");
+    let server = Server::start(&format!(
+        "{ANYWHERE}{CAMERA}[streams.film]\nsource = {{ file = {{ path = \"{}\", loop = true }} }}\n",
+        film.display()
+    ));
+    for (stream, profile) in [("front", 0x42), ("film", 0x64)] {
+        let mut peer = Peer::watch(&server, stream);
+        assert!(peer.run(LONG, |peer| peer.pictures.len() >= 5), "{stream}: {peer:?}");
+        assert_eq!(peer.profile.unwrap() >> 16, profile, "{stream}");
+    }
 }
 
 #[test]

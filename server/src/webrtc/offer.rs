@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use media::MediaKind;
+use media::{CodecParameters, MediaKind};
 use peer::agreed::{self, Inputs, Medium};
 use peer::answer::{self, Used};
 use peer::formats::{self, READ, codec_of};
 use str0m::change::SdpOffer;
-use str0m::format::Codec;
-use str0m::media::Pt;
+use str0m::format::{Codec, PayloadParams};
+use str0m::media::{Mid, Pt};
 use str0m::net::TcpType;
 use str0m::rtp::Extension;
 use str0m::{Candidate, Rtc, RtcConfig};
@@ -273,6 +273,7 @@ fn flows(rtc: &mut Rtc, media: &[Medium], feed: &Feed, answer: &str) -> Flows {
     let mut flow = |kind: MediaKind| {
         let codec = codec_of(feed.parameters(kind)?)?;
         let (mid, payload_type) = agreed::output(rtc, media, kind, codec)?;
+        let payload_type = of_profile(rtc, mid, feed.parameters(kind)?).unwrap_or(payload_type);
         let known = rtc.codec_config().params().iter().find(|known| known.pt() == payload_type)?;
         let clock = known.spec().clock_rate.get();
         // Only what the answer says is agreed on.
@@ -300,6 +301,20 @@ fn flows(rtc: &mut Rtc, media: &[Medium], feed: &Feed, answer: &str) -> Flows {
         Some(Flow::new(agreed, random() as u32))
     };
     Flows { video: flow(MediaKind::Video), audio: flow(MediaKind::Audio) }
+}
+
+/// The payload type of the profile that the stream has, if the peer lists it: its decoder may be chosen by that.
+fn of_profile(rtc: &Rtc, mid: Mid, parameters: &CodecParameters) -> Option<Pt> {
+    let CodecParameters::H264(parameters) = parameters else { return None };
+    let theirs = rtc.media(mid)?.remote_pts();
+    let fits = |known: &&PayloadParams| {
+        let format = known.spec().format;
+        known.spec().codec == Codec::H264
+            && format.packetization_mode == Some(1)
+            && format.profile_level_id.is_some_and(|id| id >> 16 == u32::from(parameters.profile_idc()))
+            && theirs.contains(&known.pt())
+    };
+    rtc.codec_config().params().iter().find(fits).map(PayloadParams::pt)
 }
 
 /// In words, what of an offer does not fit.
