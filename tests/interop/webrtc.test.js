@@ -179,7 +179,24 @@ test("a page drives by WebSocket at once, and by a data channel as soon as there
   await tab.keyboard.down("w");
   await until("ahead", heard, (heard) => heard.includes('{"type":"drive","x":0,"y":1}'));
   await tab.keyboard.up("w");
-  await until("at rest", heard, (heard) => heard.at(-1) === '{"type":"drive","x":0,"y":0}');
+  const rests = (/** @type {string[]} */ heard) => heard.at(-1) === '{"type":"drive","x":0,"y":0}';
+  await until("at rest", heard, rests);
+  // The stick, dragged half way to the right.
+  const { x, y, width, height } = await tab.$eval(".pad", (pad) => pad.getBoundingClientRect().toJSON());
+  await tab.mouse.move(x + width / 2, y + height / 2);
+  await tab.mouse.down();
+  await tab.mouse.move(x + (width * 3) / 4, y + height / 2);
+  await until("to the right", heard, (heard) => heard.some((line) => /"x":0\.[45]\d*,"y":-?0[.,}]/.test(line)));
+  await tab.mouse.up();
+  await until("at rest again", heard, rests);
+  // A gamepad: a button, and its stick back.
+  await tab.evaluate(() => {
+    const pad = { buttons: [{ pressed: false }, { pressed: true }], axes: [0, 1] };
+    Object.assign(navigator, { getGamepads: () => [null, pad] });
+  });
+  await until("back", heard, (heard) => heard.includes('{"type":"button","button":1,"pressed":true}') && heard.at(-1) === '{"type":"drive","x":0,"y":-1}');
+  await tab.evaluate(() => Object.assign(navigator, { getGamepads: () => [] }));
+  await until("at rest in the end", heard, rests);
   await robot.evaluate(() => /** @type {any} */ (window).socket.send('{"battery":0.9}'));
   await until("answered", () => tab.$eval("#answer", (answer) => answer.textContent), (text) => text === '{"battery":0.9}');
 });
