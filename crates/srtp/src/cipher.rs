@@ -15,7 +15,7 @@ pub(crate) enum Cipher {
     /// Hides and signs in one (RFC 7714).
     Gcm { key: LessSafeKey, salt: [u8; MOST_SALT] },
     /// Hides, and is signed with another key (RFC 3711 §4.1.1, §4.2.1).
-    Counter { key: Box<EncryptingKey>, signs: hmac::Key, salt: [u8; MOST_SALT] },
+    Counter { keys: Box<(EncryptingKey, hmac::Key)>, salt: [u8; MOST_SALT] },
 }
 
 impl Cipher {
@@ -25,9 +25,9 @@ impl Cipher {
         Ok(match end.profile {
             Profile::Aes128CmHmacSha1 => {
                 let key = UnboundCipherKey::new(&AES_128, key).and_then(EncryptingKey::ctr);
-                let key = Box::new(key.map_err(|_| SrtpError::Cipher)?);
+                let key = key.map_err(|_| SrtpError::Cipher)?;
                 let signs = hmac::Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &end.authentication_key(of)?);
-                Self::Counter { key, signs, salt }
+                Self::Counter { keys: Box::new((key, signs)), salt }
             }
             Profile::AeadAes128Gcm => Self::Gcm { key: aead(&AES_128_GCM, key)?, salt },
             Profile::AeadAes256Gcm => Self::Gcm { key: aead(&AES_256_GCM, key)?, salt },
@@ -58,7 +58,8 @@ impl Cipher {
                 let (payload, tag) = rest.split_at_mut(end - header.len());
                 seal_gcm(key, nonce(salt, ssrc, index), header, payload, tag)
             }
-            Self::Counter { key, signs, salt } => {
+            Self::Counter { keys, salt } => {
+                let (key, signs) = &**keys;
                 hide(key, salt, ssrc, index, &mut packet[header..end])?;
                 let (signed, tag) = packet.split_at_mut(end);
                 let mut context = hmac::Context::with_key(signs);
@@ -84,7 +85,8 @@ impl Cipher {
                 seal_gcm(key, nonce(salt, ssrc, u64::from(index)), &signed, body, tag)?;
                 packet.extend_from_slice(&word);
             }
-            Self::Counter { key, signs, salt } => {
+            Self::Counter { keys, salt } => {
+                let (key, signs) = &**keys;
                 hide(key, salt, ssrc, u64::from(index), &mut packet[REPORT_HEADER..])?;
                 packet.extend_from_slice(&word);
                 let tag = hmac::sign(signs, packet);
@@ -123,7 +125,8 @@ impl Cipher {
                     key.open_in_place(nonce, Aad::from(&signed), tag).map_err(|_| SrtpError::NotAuthentic)?;
                 }
             }
-            Self::Counter { key, signs, salt } => {
+            Self::Counter { keys, salt } => {
+                let (key, signs) = &**keys;
                 let (signed, tag) = packet.split_at_mut(end + 4);
                 let expected = hmac::sign(signs, signed);
                 verify_slices_are_equal(&expected.as_ref()[..tag.len()], tag)

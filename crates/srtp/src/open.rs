@@ -63,7 +63,6 @@ impl Seen {
         }
         let back = self.highest - index;
         let bit = match back {
-            0 => return false,
             1..=64 => 1 << (back - 1),
             _ => return false,
         };

@@ -1,10 +1,10 @@
 //! The keys that packets are sealed with: what the DTLS handshake ends with (RFC 5764 §4.2), which str0m keeps to itself.
 //!
-//! str0m lets its DTLS be exchanged. Ours is the one it would have used, with an ear at it: what a handshake exports is laid down where the
-//! session finds it that was being served by this thread at that moment ([`overheard`]).
+//! str0m lets its DTLS be exchanged. Ours is the one it would have used, with an ear at it: what a handshake exports is laid down in a place
+//! that the session was given as its DTLS was made ([`overheard`]), and in no other's.
 
-use std::cell::Cell;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use srtp::{End, Opener, Profile, Sealer, SrtpError};
@@ -15,9 +15,13 @@ use str0m::crypto::dtls::{
 use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
 thread_local! {
-    /// Of the handshake that ended last on this thread: our end, and theirs.
-    static HEARD: Cell<Option<[End; 2]>> = const { Cell::new(None) };
+    /// The place for the DTLS that is being made on this thread.
+    static NEXT: RefCell<Option<KeyPlace>> = const { RefCell::new(None) };
 }
+
+/// Where the keys of one session are laid down when its handshake ends: our end, and theirs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyPlace(Arc<OnceLock<[End; 2]>>);
 
 /// What one session's packets are sealed with, and its peer's reports opened.
 #[derive(Debug)]
@@ -26,13 +30,22 @@ pub(super) struct Keys {
     pub(super) opener: Opener,
 }
 
-impl Keys {
-    /// Those of the handshake that ended since this was asked last, on this thread; to be asked after each step of a session that has none yet.
-    pub(super) fn overheard() -> Option<Result<Self, SrtpError>> {
-        let [ours, theirs] = HEARD.take()?;
-        let both = Sealer::new(&ours).and_then(|sealer| Ok((sealer, Opener::new(&theirs)?)));
-        Some(both.map(|(sealer, opener)| Self { sealer, opener }))
+impl KeyPlace {
+    /// The keys, once there are any.
+    pub(super) fn keys(&self) -> Option<Result<Keys, SrtpError>> {
+        let [ours, theirs] = self.0.get()?;
+        let both = Sealer::new(ours).and_then(|sealer| Ok((sealer, Opener::new(theirs)?)));
+        Some(both.map(|(sealer, opener)| Keys { sealer, opener }))
     }
+}
+
+/// Makes a session, whose DTLS is made with it, and the place where its keys will be.
+pub(super) fn overheard<T>(make: impl FnOnce() -> T) -> (T, KeyPlace) {
+    let place = KeyPlace::default();
+    NEXT.with_borrow_mut(|next| *next = Some(place.clone()));
+    let made = make();
+    NEXT.with_borrow_mut(|next| *next = None);
+    (made, place)
 }
 
 /// What str0m is to use: its own ciphers, and DTLS that is overheard.
@@ -58,7 +71,8 @@ impl DtlsProvider for Overheard {
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
         let inner = from_feature_flags().dtls_provider.new_dtls(certificate, now, version, mtu)?;
-        Ok(Box::new(Instance { inner }))
+        let place = NEXT.with_borrow_mut(Option::take).unwrap_or_default();
+        Ok(Box::new(Instance { inner, place }))
     }
 }
 
@@ -66,6 +80,7 @@ impl DtlsProvider for Overheard {
 #[derive(Debug)]
 struct Instance {
     inner: Box<dyn DtlsInstance>,
+    place: KeyPlace,
 }
 
 impl DtlsInstance for Instance {
@@ -79,10 +94,12 @@ impl DtlsInstance for Instance {
                 _ => None,
             };
             let ends = profile.and_then(|profile| srtp::ends(profile, material).ok());
-            HEARD.set(ends.map(|ends| match self.inner.is_active() {
-                true => [ends.client, ends.server],
-                false => [ends.server, ends.client],
-            }));
+            if let Some(ends) = ends {
+                let is_client = self.inner.is_active();
+                let both = if is_client { [ends.client, ends.server] } else { [ends.server, ends.client] };
+                // There is one handshake in a session.
+                let _ = self.place.0.set(both);
+            }
         }
         output
     }
@@ -121,5 +138,26 @@ impl DtlsInstance for Instance {
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.inner.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use str0m::RtcConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_session_has_a_place_of_its_own() {
+        let made = || RtcConfig::new().set_crypto_provider(provider()).build(Instant::now());
+        let (one, of_one) = overheard(made);
+        let (two, of_two) = overheard(made);
+        assert!(!Arc::ptr_eq(&of_one.0, &of_two.0));
+        // A session's DTLS holds on to it as well: it was made meanwhile.
+        assert_eq!([&of_one, &of_two].map(|place| Arc::strong_count(&place.0)), [2, 2]);
+        drop(one);
+        assert_eq!([&of_one, &of_two].map(|place| Arc::strong_count(&place.0)), [1, 2]);
+        drop(two);
+        assert!(of_two.keys().is_none());
     }
 }

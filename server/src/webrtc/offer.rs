@@ -23,9 +23,9 @@ use super::check::Told;
 use super::description::{self, Asked};
 use super::directory::{Place, Purpose};
 use super::flow::{self, Flow};
-use super::keys;
+use super::keys::{self, KeyPlace};
 use super::peer::{Data, Heard, Peer, silence};
-use super::sender::Flows;
+use super::sender::{Flows, Sender};
 use super::showing::Showing;
 use super::taking::Taking;
 use super::worker::Command;
@@ -62,6 +62,7 @@ pub struct Answered {
     text: String,
     fragment: String,
     outputs: Flows,
+    key_place: KeyPlace,
     inputs: Inputs,
 }
 
@@ -154,7 +155,8 @@ impl WebRtc {
         let running = Arc::clone(self.running.get().ok_or(Unacceptable::Off)?);
         let Offer { text, parsed, asked } = offer;
         let malformed = |error: &dyn std::fmt::Display| Unacceptable::Malformed(error.to_string());
-        let mut rtc = configured(running.config.clone(), wants).build(Instant::now());
+        let config = configured(running.config.clone(), wants);
+        let (mut rtc, key_place) = keys::overheard(|| config.build(Instant::now()));
         running.introduce(&mut rtc);
         let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| malformed(&error))?;
         let answer = answer.to_sdp_string();
@@ -169,7 +171,7 @@ impl WebRtc {
         let text_of_answer = answer::complete(&answer, video, audio);
         silence(&mut rtc, &answer);
         let fragment = rtc.direct_api().local_ice_credentials().ufrag;
-        Ok(Answered { running, rtc, offer: text, text: text_of_answer, fragment, outputs, inputs })
+        Ok(Answered { running, rtc, offer: text, text: text_of_answer, fragment, outputs, inputs, key_place })
     }
 }
 
@@ -199,9 +201,11 @@ impl Answered {
 
     /// Makes it a session.
     pub async fn begin(self, part: Part) -> Session {
-        let Self { running, rtc, offer, text: _, fragment, outputs, inputs } = self;
+        let Self { running, rtc, offer, text: _, fragment, outputs, inputs, key_place } = self;
         let (id, place, now) = (auth::random_token(), running.place(), Instant::now());
-        let showing = part.show.map(|(feed, admission)| Showing::new(feed, admission, outputs, now));
+        let showing = part.show.map(|(feed, admission)| {
+            Showing::new(feed, admission, Sender::new(outputs, key_place, now), now)
+        });
         let taking = part.take.map(|(publisher, seat, rate)| Taking::new(publisher, seat, inputs, rate, now));
         let data = part.heard.map(|heard| Data { heard, channels: Vec::new() });
         running.directory.enter(&id, &fragment, place, part.purpose.clone());

@@ -20,7 +20,6 @@ use super::check::{SessionReport, WayReport};
 use super::directory::{Place, Purpose};
 use super::exit::Exit;
 use super::feed::{Parts, Past};
-use super::keys::Keys;
 use super::port::{Outbox, Way};
 use super::showing::Showing;
 use super::taking::Taking;
@@ -301,19 +300,15 @@ impl Peer {
 
     /// Takes the keys to what is shown, once the handshake is over.
     fn unlock(&mut self) -> Result<(), Ended> {
-        let Some(showing) = self.showing.as_mut().filter(|showing| !showing.sender.has_keys()) else {
-            return Ok(());
-        };
-        match Keys::overheard() {
-            Some(Ok(keys)) => showing.sender.begin(keys),
-            Some(Err(error)) => {
+        let Some(showing) = &mut self.showing else { return Ok(()) };
+        match showing.sender.unlock() {
+            Ok(false) if self.needs.join => Err("the handshake gave no keys to seal packets with"),
+            Ok(_) => Ok(()),
+            Err(error) => {
                 debug!(%error, "a WebRTC session cannot go on");
-                return Err("there are no keys to seal packets with");
+                Err("there are no keys to seal packets with")
             }
-            None if self.needs.join => return Err("the handshake gave no keys to seal packets with"),
-            None => {}
         }
-        Ok(())
     }
 
     fn hear(&mut self, event: Event, now: Instant) -> Result<(), Ended> {

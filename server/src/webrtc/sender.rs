@@ -13,10 +13,11 @@ use media::{MediaKind, Wallclock};
 use peer::agreed::Packet;
 use rtp::feedback::Feedback;
 use rtp::rtcp::{NtpTime, ReceptionReport, Rtcp};
+use srtp::SrtpError;
 
 use super::exit::Exit;
 use super::flow::Flow;
-use super::keys::Keys;
+use super::keys::{KeyPlace, Keys};
 use super::link::Report;
 use super::numbering::Numbering;
 use crate::telemetry::unix_micros;
@@ -25,6 +26,7 @@ use crate::telemetry::unix_micros;
 #[derive(Debug)]
 pub(super) struct Sender {
     flows: Flows,
+    key_place: KeyPlace,
     keys: Option<Keys>,
     numbering: Numbering,
     is_numbered: bool,
@@ -90,9 +92,10 @@ impl Flows {
 }
 
 impl Sender {
-    pub(super) fn new(flows: Flows, now: Instant) -> Self {
+    pub(super) fn new(flows: Flows, key_place: KeyPlace, now: Instant) -> Self {
         Self {
             flows,
+            key_place,
             keys: None,
             numbering: Numbering::default(),
             is_numbered: false,
@@ -105,14 +108,15 @@ impl Sender {
         }
     }
 
-    /// The handshake is over. There is one in a session.
-    pub(super) fn begin(&mut self, keys: Keys) {
-        self.keys.get_or_insert(keys);
-    }
-
-    /// There are keys: what is sent can be sealed.
-    pub(super) fn has_keys(&self) -> bool {
-        self.keys.is_some()
+    /// Takes the keys if the handshake is over; whether there are any.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub(super) fn unlock(&mut self) -> Result<bool, SrtpError> {
+        if self.keys.is_none() {
+            self.keys = self.key_place.keys().transpose()?;
+        }
+        Ok(self.keys.is_some())
     }
 
     pub(super) fn shows(&self, kind: MediaKind) -> bool {

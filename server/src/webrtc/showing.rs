@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::feed::{Feed, Parts, Past, length};
 use super::link::{Kind, Link};
 use super::pacer::Pacer;
-use super::sender::{Flows, Run, Sender};
+use super::sender::{Run, Sender};
 use crate::supervise::audience::Admission;
 
 /// Somebody who watches.
@@ -47,14 +47,14 @@ enum Stage {
 }
 
 impl Showing {
-    pub(super) fn new(feed: Feed, admission: Admission, flows: Flows, now: Instant) -> Self {
+    pub(super) fn new(feed: Feed, admission: Admission, sender: Sender, now: Instant) -> Self {
         let subscription = feed.subscribe();
         let tells_disposable = matches!(feed.parameters(MediaKind::Video), Some(CodecParameters::H264(_)));
         Self {
             feed,
             subscription,
             admission,
-            sender: Sender::new(flows, now),
+            sender,
             stage: Stage::Connecting,
             is_served: false,
             refreshed: None,

@@ -11,7 +11,7 @@ use media::{Chunk, CodecParameters, MediaKind};
 use peer::Arrival;
 use peer::agreed::Packet;
 
-use super::feed::{Feed, Parts};
+use super::feed::{Feed, Parts, length};
 use super::link::{Kind, Link, Report};
 use super::pacer::Pacer;
 
@@ -34,17 +34,17 @@ impl Uplink {
     /// Takes a chunk whose media was `at`; gives what of it is to leave now.
     pub(crate) fn take(&mut self, chunk: &Chunk, at: Instant, now: Instant) -> Vec<(Packet, Instant)> {
         let parts = Parts::of(chunk);
-        self.link.offered(parts.pictures, now);
-        let has_room = parts.pictures == 0 || self.has_room(chunk, &parts, now);
-        self.link.carries(parts.sound, now);
-        let mut leaving = Vec::new();
-        for packet in parts.packets {
-            // Sound is little, and goes on whatever becomes of the pictures.
-            let is_sound = packet.kind == MediaKind::Audio;
-            if is_sound || has_room && self.pacer.passes(packet.bytes(), self.link.pace(), now) {
-                leaving.push((packet, at));
-            } else if has_room {
-                self.pacer.hold(packet.bytes(), (packet, at));
+        let pictures = length(&parts.pictures);
+        self.link.offered(pictures, now);
+        let has_room = pictures == 0 || self.has_room(chunk, &parts, now);
+        self.link.carries(length(&parts.sound), now);
+        // Sound is little, and goes on whatever becomes of the pictures.
+        let mut leaving: Vec<_> = parts.sound.into_iter().map(|packet| (packet, at)).collect();
+        for packet in parts.pictures.iter().filter(|_| has_room) {
+            if self.pacer.passes(packet.bytes(), self.link.pace(), now) {
+                leaving.push((packet.clone(), at));
+            } else {
+                self.pacer.hold(packet.bytes(), (packet.clone(), at));
             }
         }
         leaving
@@ -93,7 +93,7 @@ impl Uplink {
             false if self.tells_disposable && parts.is_unreferenced => Kind::Disposable,
             false => Kind::Needed,
         };
-        let takes = self.link.takes(kind, parts.pictures, now);
+        let takes = self.link.takes(kind, length(&parts.pictures), now);
         if takes && kind == Kind::Beginning {
             self.behind = None;
         } else if !takes && kind != Kind::Disposable {

@@ -49,8 +49,10 @@ impl Scene {
         let video = Flow::new(agreed(VIDEO, 90_000, has_again.then_some((97, AGAIN_SSRC))), 0);
         let audio = Flow::new(agreed(AUDIO, 48_000, None), 0);
         let start = Instant::now();
-        let mut sender = Sender::new(Flows { video: Some(video), audio: Some(audio) }, start);
-        sender.begin(keys);
+        let mut sender =
+            Sender::new(Flows { video: Some(video), audio: Some(audio) }, KeyPlace::default(), start);
+        assert_eq!(sender.unlock(), Ok(false), "there was no handshake");
+        sender.keys = Some(keys);
         Self {
             sender,
             outbox: Outbox::default(),
@@ -163,7 +165,7 @@ async fn of_a_picture_of_many_packets_those_are_sent_again_that_are_missing() {
         timestamp: 1,
         payload: vec![at; 50 + usize::from(at)].into(),
     };
-    let picture: std::sync::Arc<[Packet]> = (0..10).map(packet).collect();
+    let picture: Arc<[Packet]> = (0..10).map(packet).collect();
     let now = scene.start;
     let mut exit = Scene::exit(&mut scene.outbox, &scene.ports, &scene.streams, scene.way);
     // Some at once, the others one by one, as where a road is narrow; all at a time of this viewer's.
