@@ -1,3 +1,5 @@
+//! The standards' own examples, and what must never be opened.
+
 use aws_lc_rs::aead::{AES_128_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, UnboundCipherKey};
 use aws_lc_rs::hmac;

@@ -1,3 +1,5 @@
+//! A sender and its viewer, on a socket, with reports that are really sealed.
+
 use std::net::UdpSocket;
 
 use rtp::packet;
