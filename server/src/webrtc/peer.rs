@@ -159,11 +159,30 @@ impl Peer {
 
     /// Hears what a viewer says of what it is sent.
     fn hear_report(&mut self, bytes: &[u8], now: Instant, outbox: &mut Outbox, running: &Running) {
-        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return };
+        let heard = self.send(outbox, running, |showing, exit| {
+            let needs_keyframe = showing.sender.hear(&mut bytes.to_vec(), now, exit)?;
+            Some(needs_keyframe && showing.needs_beginning(now))
+        });
+        if let Some(needs_beginning) = heard.flatten() {
+            self.heard = now;
+            self.needs.beginning |= needs_beginning;
+        }
+    }
+
+    /// Has what is shown send something; nothing without a way to the peer. Who does not take it all falls behind.
+    fn send<T>(
+        &mut self,
+        outbox: &mut Outbox,
+        running: &Running,
+        act: impl FnOnce(&mut Showing, &mut Exit<'_>) -> T,
+    ) -> Option<T> {
+        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return None };
         let mut exit = Exit::new(way, outbox, running);
-        let Some(needs_keyframe) = showing.sender.hear(&mut bytes.to_vec(), now, &mut exit) else { return };
-        self.heard = now;
-        self.needs.beginning |= needs_keyframe && showing.needs_beginning(now);
+        let done = act(showing, &mut exit);
+        if exit.is_full {
+            showing.fall_behind();
+        }
+        Some(done)
     }
 
     /// Lets time pass.
@@ -176,9 +195,7 @@ impl Peer {
         if let Some(taking) = &mut self.taking {
             taking.advance(now).map_err(|_| "the stream no longer takes it")?;
         }
-        if let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) {
-            showing.advance(now, &mut Exit::new(way, outbox, running));
-        }
+        self.send(outbox, running, |showing, exit| showing.advance(now, exit));
         self.rtc.handle_input(Input::Timeout(now)).map_err(|error| {
             debug!(%error, "a WebRTC session cannot go on");
             "the connection failed"
@@ -193,8 +210,8 @@ impl Peer {
         outbox: &mut Outbox,
         running: &Running,
     ) -> Option<&Subscription<Chunk>> {
-        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return None };
-        Some(showing.join(known, now, &mut Exit::new(way, outbox, running)))
+        self.send(outbox, running, |showing, exit| showing.join(known, now, exit))?;
+        self.showing.as_ref().map(Showing::subscription)
     }
 
     /// Sends a chunk if it is this viewer's turn; whether anything was sent. Nothing but that, since it is done for each chunk and viewer.
@@ -209,12 +226,9 @@ impl Peer {
         outbox: &mut Outbox,
         running: &Running,
     ) -> bool {
-        let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) else { return false };
-        let mut exit = Exit::new(way, outbox, running);
-        let any = showing.show(number, chunk, parts, at, now, &mut exit);
-        if exit.is_full {
-            showing.fall_behind();
-        }
+        let any = self
+            .send(outbox, running, |showing, exit| showing.show(number, chunk, parts, at, now, exit))
+            .unwrap_or_default();
         self.deadline = self.next_deadline();
         any
     }
@@ -242,9 +256,7 @@ impl Peer {
         if self.data.as_ref().is_some_and(|data| data.heard.is_closed()) {
             return Err("nobody listens any more");
         }
-        if let (Some(showing), Some(way)) = (&mut self.showing, self.chosen) {
-            showing.check(now, &mut Exit::new(way, outbox, running));
-        }
+        self.send(outbox, running, |showing, exit| showing.check(now, exit));
         if !self.is_connected && now >= self.began + CONNECTING {
             return Err("no connection came about");
         }

@@ -66,12 +66,7 @@ impl Showing {
     }
 
     /// Is connected, or needs a beginning again: sends what there is. What follows is given to [`Self::show`].
-    pub(super) fn join(
-        &mut self,
-        known: &mut Past,
-        now: Instant,
-        exit: &mut Exit<'_>,
-    ) -> &Subscription<Chunk> {
+    pub(super) fn join(&mut self, known: &mut Past, now: Instant, exit: &mut Exit<'_>) {
         // What was held on to until now may be long ago.
         self.subscription = self.feed.subscribe();
         let mut past = Vec::new();
@@ -87,6 +82,10 @@ impl Showing {
         self.stage =
             self.subscription.position().filter(|_| !past.is_empty()).map_or(Stage::Waiting, Stage::From);
         self.catch_up(&past, known, now, exit);
+    }
+
+    /// What it reads since it joined.
+    pub(super) fn subscription(&self) -> &Subscription<Chunk> {
         &self.subscription
     }
 

@@ -9,6 +9,7 @@
 //! Not here: how a party is reached (data channels, WebSockets, the [Unix socket](socket)), and who may be which.
 
 mod dead_man;
+mod line;
 mod mailbox;
 mod socket;
 
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::line::line_of;
 use self::mailbox::Mailbox;
 use super::cameras::Camera;
 use super::tasks::Tasks;
@@ -218,21 +220,6 @@ impl Drop for Party {
     }
 }
 
-/// A message as one line of JSON: as it is if it is JSON, as a string of it else.
-fn line_of(text: &str) -> Bytes {
-    let text = text.trim();
-    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-    if is_json && text.contains(['\n', '\r']) {
-        // Inside of a string they cannot stand: here they are space.
-        return text.replace(['\n', '\r'], " ").into();
-    }
-    if is_json {
-        Bytes::copy_from_slice(text.as_bytes())
-    } else {
-        serde_json::Value::from(text).to_string().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,20 +239,6 @@ mod tests {
         assert_eq!((heard(&anna).await, heard(&ben).await), ("\"there\"".into(), "\"there\"".into()));
         drop(arm);
         assert_eq!((exchange.count(Side::Driver), exchange.count(Side::Robot)), (2, 1));
-    }
-
-    #[test]
-    fn a_message_is_one_line_of_json_whatever_was_said() {
-        for (said, line) in [
-            ("{\"a\":1}", "{\"a\":1}"),
-            ("{\n  \"a\": \"b c\"\r\n}", "{   \"a\": \"b c\"  }"),
-            ("go left", "\"go left\""),
-            ("two\nlines", "\"two\\nlines\""),
-            ("", "\"\""),
-            ("1.50", "1.50"),
-        ] {
-            assert_eq!(line_of(said), line.as_bytes(), "{said:?}");
-        }
     }
 
     #[test]
