@@ -4,7 +4,7 @@
 //! if the configuration says so, and it is made for this realm alone. A nonce is remembered by nobody: it says itself when it was
 //! made, for which address, and by a code that it is ours.
 //!
-//! Not here: for which streams it is offered (see [`super::Guard::offers_digest`]), how an answer is carried.
+//! Not here: for which streams it is offered (see [`super::Guard::digest_challenges`]), how an answer is carried.
 
 mod answer;
 
