@@ -60,7 +60,10 @@ export class Browser {
     /** @type {string[]} */
     const complaints = [];
     tab.on("pageerror", (error) => complaints.push(String(error)));
-    tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    // What failed to load is said without its address, which stands where the message comes from.
+    const told = (/** @type {import("puppeteer-core").ConsoleMessage} */ message) =>
+      message.text().startsWith("Failed to load") ? `${message.text()}: ${message.location().url}` : message.text();
+    tab.on("console", (message) => message.type() === "error" && complaints.push(told(message)));
     tab.on("error", (error) => complaints.push(`crashed: ${error}`));
     await tab.goto(url, { waitUntil: "domcontentloaded", timeout: 15_000 });
     return Object.assign(tab, { complaints });
