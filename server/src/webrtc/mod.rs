@@ -145,7 +145,7 @@ impl WebRtc {
         let listening = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
         let ports = sockets.into_iter().map(Port::new).collect::<Result<Vec<_>, _>>()?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores.div_ceil(2).min(MOST_WORKERS))
+        let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores.min(MOST_WORKERS))
             .map(|_| {
                 let (commands, inbox) = mpsc::channel(WAITING);
                 (Post { commands, sessions: AtomicUsize::new(0) }, inbox)
@@ -236,10 +236,11 @@ impl Running {
         }
     }
 
-    /// The place for one more session: where there are fewest.
+    /// The place for one more session: with others, as long as those are not too many, since a worker that wakes for many costs each less.
     fn place(&self) -> Place {
-        let sessions = |post: &Post| post.sessions.load(Ordering::Relaxed);
-        let worker = (0..self.workers.len()).min_by_key(|at| sessions(&self.workers[*at])).unwrap_or(0);
+        let sessions = |at: &usize| self.workers[*at].sessions.load(Ordering::Relaxed);
+        let with_room = (0..self.workers.len()).find(|at| sessions(at) < CROWD);
+        let worker = with_room.or_else(|| (0..self.workers.len()).min_by_key(sessions)).unwrap_or(0);
         if let Some(post) = self.workers.get(worker) {
             post.sessions.fetch_add(1, Ordering::Relaxed);
         }
@@ -254,7 +255,9 @@ impl Running {
     }
 }
 
-/// Half of the cores, and no more than this: what is sent costs the kernel as much again, and cameras are decoded somewhere.
+/// Sessions that one worker takes before another has any.
+const CROWD: usize = 400;
+/// More cores than this are left to the rest of the server.
 const MOST_WORKERS: usize = 8;
 /// What waits for a worker: a second of a fast publisher.
 const WAITING: usize = 2_048;

@@ -1,6 +1,6 @@
 //! A task that serves many sessions: their datagrams, their time, and the packets of the streams they watch.
 //!
-//! There is a worker for every two cores, and no task for a viewer. A stream's chunk is taken apart once in each worker and given to one viewer
+//! There are as many workers as cores, each used once those before it have many sessions, and no task for a viewer. A stream's chunk is taken apart once in each worker and given to one viewer
 //! after the other, none of whom is waited for.
 
 use std::collections::hash_map::Entry;
