@@ -79,6 +79,9 @@ pub(super) struct Parts {
     /// Packets of its pictures, and of its sound.
     pub(super) pictures: Arc<[Packet]>,
     pub(super) sound: Vec<Packet>,
+    /// The bytes of both as they go over the wire: reckoned once, and not for each viewer.
+    pub(super) picture_bytes: usize,
+    pub(super) sound_bytes: usize,
     /// If it is H.264: no other picture refers to it.
     pub(super) is_unreferenced: bool,
 }
@@ -90,7 +93,8 @@ impl Parts {
         // nal_ref_idc (RFC 6184 §5.3, §5.8: that of fragments and of packets of several is the highest of what is in them).
         let refers = |packet: &Packet| packet.payload.first().is_none_or(|first| first & 0x60 != 0);
         let is_unreferenced = !pictures.is_empty() && !pictures.iter().any(refers);
-        Self { pictures: pictures.into(), sound, is_unreferenced }
+        let (picture_bytes, sound_bytes) = (length(&pictures), length(&sound));
+        Self { pictures: pictures.into(), sound, picture_bytes, sound_bytes, is_unreferenced }
     }
 }
 

@@ -130,7 +130,7 @@ impl Showing {
         exit: &mut Exit<'_>,
     ) -> bool {
         let shows_pictures = self.sender.shows(MediaKind::Video);
-        let pictures = if shows_pictures { length(&parts.pictures) } else { 0 };
+        let pictures = if shows_pictures { parts.picture_bytes } else { 0 };
         self.link.offered(pictures, now);
         let is_turn = match self.stage {
             Stage::Connecting => return false,
@@ -145,7 +145,7 @@ impl Showing {
         // Sound is little, and goes on whatever becomes of the pictures.
         let sounds = shows || self.is_served;
         if sounds && !parts.sound.is_empty() && self.sender.shows(MediaKind::Audio) {
-            self.link.carries(length(&parts.sound), now);
+            self.link.carries(parts.sound_bytes, now);
             self.sender.send_sound(&parts.sound, at, now, exit);
         }
         if let Some(first) = parts.pictures.first().filter(|_| shows && shows_pictures) {

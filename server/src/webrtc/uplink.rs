@@ -11,7 +11,7 @@ use media::{Chunk, CodecParameters, MediaKind};
 use peer::Arrival;
 use peer::agreed::Packet;
 
-use super::feed::{Feed, Parts, length};
+use super::feed::{Feed, Parts};
 use super::link::{Kind, Link, Report};
 use super::pacer::Pacer;
 
@@ -34,10 +34,9 @@ impl Uplink {
     /// Takes a chunk whose media was `at`; gives what of it is to leave now.
     pub(crate) fn take(&mut self, chunk: &Chunk, at: Instant, now: Instant) -> Vec<(Packet, Instant)> {
         let parts = Parts::of(chunk);
-        let pictures = length(&parts.pictures);
-        self.link.offered(pictures, now);
-        let has_room = pictures == 0 || self.has_room(chunk, &parts, now);
-        self.link.carries(length(&parts.sound), now);
+        self.link.offered(parts.picture_bytes, now);
+        let has_room = parts.picture_bytes == 0 || self.has_room(chunk, &parts, now);
+        self.link.carries(parts.sound_bytes, now);
         // Sound is little, and goes on whatever becomes of the pictures.
         let mut leaving: Vec<_> = parts.sound.into_iter().map(|packet| (packet, at)).collect();
         for packet in parts.pictures.iter().filter(|_| has_room) {
@@ -93,7 +92,7 @@ impl Uplink {
             false if self.tells_disposable && parts.is_unreferenced => Kind::Disposable,
             false => Kind::Needed,
         };
-        let takes = self.link.takes(kind, length(&parts.pictures), now);
+        let takes = self.link.takes(kind, parts.picture_bytes, now);
         if takes && kind == Kind::Beginning {
             self.behind = None;
         } else if !takes && kind != Kind::Disposable {
