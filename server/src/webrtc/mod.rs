@@ -30,13 +30,14 @@ mod settings;
 mod showing;
 mod streams;
 mod taking;
+mod thinning;
 mod transactions;
 mod uplink;
 mod wire;
 mod worker;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
@@ -92,7 +93,15 @@ pub(crate) struct Running {
 #[derive(Debug)]
 struct Post {
     commands: mpsc::Sender<Command>,
+    load: Load,
+}
+
+/// What a worker has to do.
+#[derive(Debug, Default)]
+struct Load {
     sessions: AtomicUsize,
+    /// The part of its time, in thousandths, that it lately had something to do: it says so itself.
+    busy: AtomicU32,
 }
 
 /// What a request says of a session's ICE.
@@ -148,7 +157,7 @@ impl WebRtc {
         let (workers, inboxes): (Vec<_>, Vec<_>) = (0..cores.min(MOST_WORKERS))
             .map(|_| {
                 let (commands, inbox) = mpsc::channel(WAITING);
-                (Post { commands, sessions: AtomicUsize::new(0) }, inbox)
+                (Post { commands, load: Load::default() }, inbox)
             })
             .unzip();
         let running = Arc::new(Running {
@@ -236,13 +245,11 @@ impl Running {
         }
     }
 
-    /// The place for one more session: with others, as long as those are not too many, since a worker that wakes for many costs each less.
+    /// The place for one more session.
     fn place(&self) -> Place {
-        let sessions = |at: &usize| self.workers[*at].sessions.load(Ordering::Relaxed);
-        let with_room = (0..self.workers.len()).find(|at| sessions(at) < CROWD);
-        let worker = with_room.or_else(|| (0..self.workers.len()).min_by_key(sessions)).unwrap_or(0);
+        let worker = emptiest(self.workers.iter().map(|post| &post.load));
         if let Some(post) = self.workers.get(worker) {
-            post.sessions.fetch_add(1, Ordering::Relaxed);
+            post.load.sessions.fetch_add(1, Ordering::Relaxed);
         }
         Place { worker, number: self.numbers.fetch_add(1, Ordering::Relaxed) }
     }
@@ -250,14 +257,65 @@ impl Running {
     /// A session of a worker ended.
     fn left(&self, worker: usize) {
         if let Some(post) = self.workers.get(worker) {
-            post.sessions.fetch_sub(1, Ordering::Relaxed);
+            post.load.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A worker was busy for this part of its time, in thousandths.
+    fn was_busy(&self, worker: usize, part: u32) {
+        if let Some(post) = self.workers.get(worker) {
+            post.load.busy.store(part, Ordering::Relaxed);
         }
     }
 }
 
-/// Sessions that one worker takes before another has any.
+impl Load {
+    fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        self.sessions() < CROWD && self.busy.load(Ordering::Relaxed) < HALF
+    }
+}
+
+/// Which worker takes one more session: the first that has room, since one that wakes for many costs each of them less; if none has, the
+/// one with the fewest.
+fn emptiest<'a>(workers: impl Iterator<Item = &'a Load> + Clone) -> usize {
+    let with_room = workers.clone().position(Load::has_room);
+    let fewest = || workers.enumerate().min_by_key(|(_, load)| load.sessions()).map(|(at, _)| at);
+    with_room.or_else(fewest).unwrap_or(0)
+}
+
+/// Sessions that one worker takes before another has any, also if many come before it knows how much they are.
 const CROWD: usize = 400;
+/// A worker that is busy for half of its time takes no more: pictures and keyframes come in bursts.
+const HALF: u32 = 500;
 /// More cores than this are left to the rest of the server.
 const MOST_WORKERS: usize = 8;
 /// What waits for a worker: a second of a fast publisher.
 const WAITING: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(sessions: usize, busy: u32) -> Load {
+        Load { sessions: sessions.into(), busy: busy.into() }
+    }
+
+    #[test]
+    fn sessions_share_a_worker_until_those_are_many_or_much() {
+        let chosen = |loads: &[Load]| emptiest(loads.iter());
+        assert_eq!(chosen(&[load(0, 0), load(0, 0)]), 0);
+        assert_eq!(chosen(&[load(399, 200), load(0, 0)]), 0);
+        assert_eq!(chosen(&[load(400, 200), load(0, 0)]), 1, "so many");
+        assert_eq!(chosen(&[load(60, 700), load(0, 0)]), 1, "few, with much to do");
+        assert_eq!(
+            chosen(&[load(60, 700), load(40, 600), load(50, 900)]),
+            1,
+            "none has room: the one with the fewest"
+        );
+        assert_eq!(chosen(&[load(60, 100), load(40, 600)]), 0, "there is room again");
+    }
+}

@@ -2,20 +2,21 @@
 //!
 //! Whoever comes is given what there is since the last random access point, at once; a browser shows pictures as far apart as their times
 //! say, so those of the past are moved close together, up to the present one. Numbers are each viewer's own and have no gap, since a gap
-//! would be asked for again. For the same reason a picture may be left out where a link does not carry everything: see [`super::link`].
+//! would be asked for again. For the same reason a picture may be left out where a link does not carry everything: see [`super::thinning`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub::Subscription;
-use media::{Chunk, CodecParameters, MediaKind};
+use media::{Chunk, MediaKind};
 use peer::agreed::Packet;
 
 use super::exit::Exit;
 use super::feed::{Feed, Parts, Past, length};
-use super::link::{Kind, Link};
+use super::link::Link;
 use super::pacer::Pacer;
 use super::sender::{Run, Sender};
+use super::thinning::{Admitted, Thinning};
 use crate::supervise::audience::Admission;
 
 /// Somebody who watches.
@@ -31,9 +32,7 @@ pub(super) struct Showing {
     refreshed: Option<Instant>,
     pub(super) link: Link,
     pacer: Pacer<Run>,
-    /// Since when a beginning is waited for, after pictures had to be left out.
-    behind: Option<Instant>,
-    tells_disposable: bool,
+    thinning: Thinning,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +48,7 @@ enum Stage {
 impl Showing {
     pub(super) fn new(feed: Feed, admission: Admission, sender: Sender, now: Instant) -> Self {
         let subscription = feed.subscribe();
-        let tells_disposable = matches!(feed.parameters(MediaKind::Video), Some(CodecParameters::H264(_)));
+        let thinning = Thinning::new(&feed);
         Self {
             feed,
             subscription,
@@ -60,8 +59,7 @@ impl Showing {
             refreshed: None,
             link: Link::new(now),
             pacer: Pacer::new(now),
-            behind: None,
-            tells_disposable,
+            thinning,
         }
     }
 
@@ -115,7 +113,7 @@ impl Showing {
             let timestamp = first.wrapping_add(step.wrapping_mul(at));
             self.send(Run::of(Arc::clone(picture), timestamp, None), now, exit);
         }
-        self.behind = None;
+        self.thinning.caught_up();
         self.is_served_now();
     }
 
@@ -139,8 +137,9 @@ impl Showing {
             Stage::From(_) => true,
         };
         let shows = is_turn && self.has_room(number, chunk, parts, pictures, now);
-        if !is_turn {
-            self.miss_beginning(now);
+        // Whoever has been without pictures for long need not wait for a distant random access point, if the source makes one when asked.
+        if !is_turn && self.thinning.is_keyframe_wanted(&mut self.link, now) {
+            self.feed.stream().request_keyframe();
         }
         // Sound is little, and goes on whatever becomes of the pictures.
         let sounds = shows || self.is_served;
@@ -159,31 +158,12 @@ impl Showing {
 
     /// Whether the link takes a picture whose turn it is. If not, and others refer to it, they are left out with it.
     fn has_room(&mut self, number: u64, chunk: &Chunk, parts: &Parts, bytes: usize, now: Instant) -> bool {
-        let kind = match chunk.random_access {
-            true => Kind::Beginning,
-            false if self.tells_disposable && parts.is_unreferenced => Kind::Disposable,
-            false => Kind::Needed,
+        let admitted = self.thinning.admits(chunk, parts, bytes, &mut self.link, now);
+        self.stage = match admitted {
+            Admitted::Yes | Admitted::NotThis => Stage::From(number + 1),
+            Admitted::NotUntilRandomAccess => Stage::Waiting,
         };
-        let takes = bytes == 0 || self.link.takes(kind, bytes, now);
-        if takes || kind == Kind::Disposable {
-            self.stage = Stage::From(number + 1);
-        } else {
-            self.stage = Stage::Waiting;
-        }
-        if takes {
-            self.behind = None;
-        } else if kind != Kind::Disposable {
-            self.behind.get_or_insert(now);
-        }
-        takes
-    }
-
-    /// Whoever has been without pictures for long need not wait for a distant random access point, if the source makes one when asked.
-    fn miss_beginning(&mut self, now: Instant) {
-        if self.behind.is_some_and(|since| now >= since + BEHIND) && self.link.is_ready(now) {
-            self.feed.stream().request_keyframe();
-            self.behind = Some(now);
-        }
+        admitted == Admitted::Yes
     }
 
     /// Sends a picture, or lets what of it is too much at once wait for its turn.
@@ -229,7 +209,7 @@ impl Showing {
     /// The viewer cannot go on without a random access point; whether one has to be sent again, since the source makes none when asked.
     pub(super) fn needs_beginning(&mut self, now: Instant) -> bool {
         // One that was left without is given what there is as soon as there is room.
-        if self.behind.is_some() {
+        if self.thinning.is_behind() {
             return false;
         }
         let stream = self.feed.stream();
@@ -253,7 +233,5 @@ impl Showing {
 const STEP: u32 = 90;
 /// They all fit between two pictures.
 const ROOM: u32 = 1_500;
-/// So long a random access point is waited for before one is asked for.
-const BEHIND: Duration = Duration::from_secs(3);
 /// The past is sent again this often at most.
 const BETWEEN_REFRESHES: Duration = Duration::from_secs(1);

@@ -1,45 +1,43 @@
 //! A stream's packets on their way to another server that it is published to: what of them the way there carries, and when each leaves.
 //!
-//! The same is left out as for a viewer (see [`super::showing`]), by the same knowledge of the way (see [`super::link`]): first pictures that
-//! no other refers to, then all up to the next random access point, while sound goes on.
+//! The same is left out as for a viewer (see [`super::thinning`]), by the same knowledge of the way (see [`super::link`]), while sound goes
+//! on.
 //!
 //! Not here: the connection (`peer`), and to whom it goes (see the endpoint).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use media::{Chunk, CodecParameters, MediaKind};
+use media::Chunk;
 use peer::Arrival;
 use peer::agreed::Packet;
 
 use super::feed::{Feed, Parts};
-use super::link::{Kind, Link, Report};
+use super::link::{Link, Report};
 use super::pacer::Pacer;
+use super::thinning::{Admitted, Thinning};
 
 /// The way to another server.
 #[derive(Debug)]
 pub(crate) struct Uplink {
     link: Link,
     pacer: Pacer<(Packet, Instant)>,
-    tells_disposable: bool,
-    /// Since when a random access point is waited for, after pictures had to be left out.
-    behind: Option<Instant>,
+    thinning: Thinning,
 }
 
 impl Uplink {
     pub(crate) fn new(feed: &Feed, now: Instant) -> Self {
-        let tells_disposable = matches!(feed.parameters(MediaKind::Video), Some(CodecParameters::H264(_)));
-        Self { link: Link::new(now), pacer: Pacer::new(now), tells_disposable, behind: None }
+        Self { link: Link::new(now), pacer: Pacer::new(now), thinning: Thinning::new(feed) }
     }
 
     /// Takes a chunk whose media was `at`; gives what of it is to leave now.
     pub(crate) fn take(&mut self, chunk: &Chunk, at: Instant, now: Instant) -> Vec<(Packet, Instant)> {
         let parts = Parts::of(chunk);
         self.link.offered(parts.picture_bytes, now);
-        let has_room = parts.picture_bytes == 0 || self.has_room(chunk, &parts, now);
+        let admitted = self.thinning.admits(chunk, &parts, parts.picture_bytes, &mut self.link, now);
         self.link.carries(parts.sound_bytes, now);
         // Sound is little, and goes on whatever becomes of the pictures.
         let mut leaving: Vec<_> = parts.sound.into_iter().map(|packet| (packet, at)).collect();
-        for packet in parts.pictures.iter().filter(|_| has_room) {
+        for packet in parts.pictures.iter().filter(|_| admitted == Admitted::Yes) {
             if self.pacer.passes(packet.bytes(), self.link.pace(), now) {
                 leaving.push((packet.clone(), at));
             } else {
@@ -68,39 +66,16 @@ impl Uplink {
 
     /// Whether it is good to ask the source for a random access point: there is room again, and none has come for long.
     pub(crate) fn is_keyframe_wanted(&mut self, now: Instant) -> bool {
-        let is_wanted = self.behind.is_some_and(|since| now >= since + BEHIND) && self.link.is_ready(now);
-        if is_wanted {
-            self.behind = Some(now);
-        }
-        is_wanted
+        self.thinning.is_keyframe_wanted(&mut self.link, now)
     }
 
     /// Whether pictures are left out up to the next random access point.
     pub(crate) fn is_behind(&self) -> bool {
-        self.behind.is_some()
+        self.thinning.is_behind()
     }
 
     /// Bits a second that the way is believed to carry, if that is less than the stream has.
     pub(crate) fn limit(&self) -> Option<u64> {
         self.link.report().limit
     }
-
-    fn has_room(&mut self, chunk: &Chunk, parts: &Parts, now: Instant) -> bool {
-        let kind = match chunk.random_access {
-            true => Kind::Beginning,
-            false if self.behind.is_some() => return false,
-            false if self.tells_disposable && parts.is_unreferenced => Kind::Disposable,
-            false => Kind::Needed,
-        };
-        let takes = self.link.takes(kind, parts.picture_bytes, now);
-        if takes && kind == Kind::Beginning {
-            self.behind = None;
-        } else if !takes && kind != Kind::Disposable {
-            self.behind.get_or_insert(now);
-        }
-        takes
-    }
 }
-
-/// So long a random access point is waited for before one is asked for.
-const BEHIND: Duration = Duration::from_secs(3);

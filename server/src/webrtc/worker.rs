@@ -1,7 +1,7 @@
 //! A task that serves many sessions: their datagrams, their time, and the packets of the streams they watch.
 //!
-//! There are as many workers as cores, each used once those before it have many sessions, and no task for a viewer. A stream's chunk is taken apart once in each worker and given to one viewer
-//! after the other, none of whom is waited for.
+//! There are as many workers as cores, each used once those before it have enough to do, and no task for a viewer. A stream's chunk is taken
+//! apart once in each worker and given to one viewer after the other, none of whom is waited for.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -50,6 +50,8 @@ pub(super) struct Worker {
     joining: Vec<u64>,
     index: usize,
     checked: Instant,
+    /// For how long it had something to do since then.
+    busy: Duration,
     reordered: Throttle,
 }
 
@@ -98,6 +100,7 @@ impl Worker {
             joining: Vec::new(),
             index,
             checked: Instant::now(),
+            busy: Duration::ZERO,
             reordered: Throttle::new(Duration::from_secs(10)),
         }
     }
@@ -117,6 +120,7 @@ impl Worker {
                 // Nothing to do without anybody.
                 () = tokio::time::sleep_until(wake.into()), if !self.peers.is_empty() => None,
             };
+            let begun = Instant::now();
             self.take(command);
             self.advance();
             self.deliver();
@@ -124,6 +128,7 @@ impl Worker {
                 self.join(number, Instant::now());
             }
             self.outbox.flush(&self.running.ports);
+            self.busy += begun.elapsed();
         }
     }
 
@@ -306,6 +311,10 @@ impl Worker {
         if now < self.checked + BETWEEN_CHECKS {
             return;
         }
+        let passed = (now - self.checked).as_secs_f32();
+        // Never more than all of it.
+        self.running.was_busy(self.index, (self.busy.as_secs_f32() / passed * 1_000.0) as u32);
+        self.busy = Duration::ZERO;
         self.checked = now;
         let Self { peers, outbox, running, .. } = self;
         let check =
@@ -325,6 +334,10 @@ impl Worker {
         }
         peer.end(reason, &mut self.outbox, &self.running);
         self.running.left(self.index);
+        if self.peers.is_empty() {
+            // Without anybody it looks no more how it goes.
+            self.running.was_busy(self.index, 0);
+        }
     }
 
     fn end_all(&mut self, reason: Ended) {
