@@ -10,7 +10,7 @@ mod answer;
 #[allow(dead_code, unreachable_pub, reason = "only what reads is used here")]
 mod description;
 
-use answer::{Used, complete};
+use answer::{Streams, Used, complete};
 use description::{Asked, restarted};
 use libfuzzer_sys::fuzz_target;
 
@@ -30,7 +30,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(count(&again, "a=ice-ufrag:"), count(&again, "a=ice-ufrag:abcd"));
     let used = |bits: u8| Used { sends: bits & 1 != 0, takes: bits & 2 != 0 };
     let bits = data.first().copied().unwrap_or(0);
-    let completed = complete(text, used(bits), used(bits >> 2));
+    let streams = if bits & 16 == 0 { Streams::One } else { Streams::Apart };
+    let completed = complete(text, used(bits), used(bits >> 2), streams);
     assert_eq!(count(&completed, "m="), count(text, "m="));
     assert!(completed.is_empty() || completed.ends_with("\r\n"));
     assert!(asked.data || !Asked::of(&completed).data, "what is refused stays so");

@@ -22,7 +22,7 @@ use str0m::{Candidate, IceConnectionState, Input, Output as Said, Rtc, RtcConfig
 use thiserror::Error;
 
 use crate::agreed::{self, Inputs, Medium, Output, PACKET, Packet, RESENT, Taken};
-use crate::answer::{self, STREAM, Used};
+use crate::answer::{self, Streams, Used};
 use crate::formats::{enabled, kind_of};
 use crate::sockets::{Came, Seen, Sockets};
 
@@ -37,6 +37,8 @@ pub struct Plan {
     pub channel: Option<Channel>,
     /// Whether it is told how what is sent arrives.
     pub listens: bool,
+    /// Whether pictures and sound that are sent belong together.
+    pub streams: Streams,
 }
 
 /// A data channel that is to be opened.
@@ -171,6 +173,11 @@ impl Connection {
                 rtc.add_local_candidate(candidate);
             }
         }
+        for (address, own) in sockets.relayed() {
+            if let Ok(candidate) = Candidate::relayed(address, own, "udp") {
+                rtc.add_local_candidate(candidate);
+            }
+        }
         Self {
             rtc,
             sockets,
@@ -211,7 +218,13 @@ impl Connection {
                 MediaKind::Video => str0m::media::MediaKind::Video,
                 MediaKind::Audio => str0m::media::MediaKind::Audio,
             };
-            changes.add_media(theirs, direction, Some(STREAM.to_owned()), None, None);
+            changes.add_media(
+                theirs,
+                direction,
+                Some(plan.streams.of(kind == MediaKind::Audio).to_owned()),
+                None,
+                None,
+            );
         }
         if let Some(Channel { label, ordered }) = plan.channel.clone() {
             changes.add_channel_with_config(ChannelConfig { label, ordered, ..ChannelConfig::default() });
@@ -253,7 +266,7 @@ impl Connection {
             return Err(PeerError::NothingInCommon);
         }
         let used = |kind| Used { sends: self.shows(kind), takes: self.inputs.has(kind) };
-        Ok(answer::complete(&answer, used(MediaKind::Video), used(MediaKind::Audio)))
+        Ok(answer::complete(&answer, used(MediaKind::Video), used(MediaKind::Audio), self.plan.streams))
     }
 
     fn agree(&mut self, media: &[Medium]) {

@@ -15,11 +15,12 @@ pub mod agreed;
 pub mod answer;
 mod connection;
 pub mod formats;
-mod seen;
+mod ice_servers;
+mod relay;
 mod sockets;
 mod stun;
 
 pub use connection::{Arrival, Channel, Connection, Ended, Event, Message, PeerError, Plan};
-pub use seen::StunServer;
+pub use ice_servers::{IceServer, Unhelpful};
 pub use sockets::Sockets;
 pub use str0m::format::Codec;

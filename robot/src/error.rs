@@ -42,6 +42,9 @@ pub enum Error {
     /// The address of a STUN server that is none.
     #[error("{0:?} is no STUN server: expected stun:HOST or stun:HOST:PORT")]
     StunServer(String),
+    /// The address of a TURN server that is none.
+    #[error("{0:?} is no TURN server: expected turn:HOST or turn:HOST:PORT")]
+    TurnServer(String),
     /// There is no socket to be had.
     #[error("there is no socket to be had: {0}")]
     Socket(Arc<std::io::Error>),

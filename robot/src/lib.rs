@@ -54,7 +54,9 @@ mod speaker;
 mod subscription;
 
 pub use camera::{Camera, CameraSettings};
-pub use connection::{AudioHandler, ConnectionSettings, DataChannel, RtcConnection, VideoHandler};
+pub use connection::{
+    AudioHandler, ConnectionSettings, DataChannel, RtcConnection, TurnServer, VideoHandler,
+};
 pub use description::Description;
 #[cfg(feature = "display")]
 pub use display::Display;

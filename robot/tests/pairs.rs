@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use firstlight_e2e::turn::{self, TurnServer};
 use firstlight_robot::prelude::*;
 
 /// Nothing here takes a tenth of it.
@@ -137,6 +138,25 @@ async fn how_others_see_this_machine_is_asked_and_offered() {
     let wrong = RtcConnection::with(ConnectionSettings { stun_servers, ..ConnectionSettings::default() });
     let error = wrong.get_local_description(None).await.unwrap_err().to_string();
     assert_eq!(error, "\"stun.example.org\" is no STUN server: expected stun:HOST or stun:HOST:PORT");
+}
+
+#[tokio::test]
+async fn an_address_at_a_turn_server_is_had_and_offered() {
+    let turn = TurnServer::at([127, 0, 0, 1].into());
+    let with = |url: String| {
+        let server =
+            firstlight_robot::TurnServer { url, user: turn::USER.into(), password: turn::PASSWORD.into() };
+        let settings = ConnectionSettings { turn_servers: vec![server], ..ConnectionSettings::default() };
+        RtcConnection::with(settings)
+    };
+    let offer =
+        with(format!("turn:{}", turn.address())).get_local_description(None).await.map(|offer| offer.sdp);
+    assert!(offer.as_ref().is_ok_and(|sdp| sdp.contains(" typ relay")), "{offer:?}");
+    let error = with("turns:turn.example.org".to_owned()).get_local_description(None).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "\"turns:turn.example.org\" is no TURN server: expected turn:HOST or turn:HOST:PORT"
+    );
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use crate::still::Stills;
 use crate::supervise::accept::Protocol;
 use crate::supervise::audience::Audience;
 use crate::supervise::cameras::{Camera, Cameras};
-use crate::supervise::stun::StunServers;
+use crate::supervise::ice_servers::IceServers;
 use crate::supervise::tasks::Tasks;
 use crate::webrtc::WebRtc;
 
@@ -294,7 +294,7 @@ pub trait Source: Send + Sync {
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>>;
 
     /// Hears, before it runs, who says how others see this machine: for those that call peers.
-    fn may_ask(&self, servers: &StunServers) {
+    fn may_ask(&self, servers: &IceServers) {
         let _ = servers;
     }
 

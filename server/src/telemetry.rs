@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 /// Starts logging. `filter` is a level or a filter of the form `info,firstlight=debug`.
@@ -12,7 +12,9 @@ use tracing_subscriber::prelude::*;
 /// # Errors
 /// The filter is not understood.
 pub fn start(filter: &str, json: bool) -> Result<(), String> {
-    let filter: Targets = filter.parse().map_err(|e| format!("log filter {filter:?}: {e}"))?;
+    let targets: Targets = filter.parse().map_err(|e| format!("log filter {filter:?}: {e}"))?;
+    let unasked = TALKATIVE.into_iter().filter(|library| !filter.contains(library));
+    let filter = targets.with_targets(unasked.map(|library| (library, LevelFilter::OFF)));
     // Colours are for terminals: in a file or a journal they are noise.
     let ansi = std::io::stderr().is_terminal();
     let log =
@@ -22,6 +24,9 @@ pub fn start(filter: &str, json: bool) -> Result<(), String> {
     let _ = if json { logger.with(log.json()).try_init() } else { logger.with(log).try_init() };
     Ok(())
 }
+
+/// They tell what happens to each of their messages, errors among them that are ordinary. What matters of it we say ourselves.
+const TALKATIVE: [&str; 4] = ["turn_client_proto", "turn_types", "stun_proto", "stun_types"];
 
 /// Wall time: microseconds since the Unix epoch.
 pub fn unix_micros() -> i64 {

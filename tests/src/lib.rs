@@ -23,6 +23,7 @@ pub mod rtsp;
 pub mod server;
 pub mod tls;
 pub mod tool;
+pub mod turn;
 pub mod units;
 pub mod viewer;
 pub mod wait;

@@ -11,7 +11,7 @@ pub const TWO_ADDRESSES: &str = "ip link add one type veth peer name eno && ip l
     && ip link set one up && ip link set eno up && ip link set two up && ip link set owt up \
     && ip addr add 10.9.1.1/24 dev one && ip addr add 10.9.2.1/24 dev two";
 
-/// Runs a test, by its name, in a network with nothing but a loopback and what this shell command makes.
+/// Runs a test, by its name and its module's, in a network with nothing but a loopback and what this shell command makes.
 pub fn in_a_network_of_its_own(prepare: &str, test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "FIRSTLIGHT_OWN_NETWORK";
     if std::env::var_os(INSIDE).is_some() {

@@ -18,7 +18,10 @@ export class WebRtcConnection {
   #host;
   #address;
   #audio;
+  /** @type {RTCPeerConnection} */
   #peer;
+  /** Servers that were not known when it began: with them there may be a way. */
+  #hasNews = false;
   /** @type {string | null} where the server keeps this session */
   #resource = null;
   #abort = new AbortController();
@@ -42,13 +45,20 @@ export class WebRtcConnection {
     video.playsInline = true;
     video.muted = true;
     video.disableRemotePlayback = true;
-    video.srcObject = new MediaStream();
-    this.#peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: remembered.get(this.#key) ?? [] });
-    this.#peer.ontrack = ({ track, receiver }) => this.#arrived(track, receiver);
-    this.#peer.onconnectionstatechange = () => this.#connection();
-    for (const kind of audio ? ["video", "audio"] : ["video"]) this.#peer.addTransceiver(kind, { direction: "recvonly" });
     this.#timer = setInterval(() => this.#look(), LOOK);
-    this.#ask();
+    this.#peer = this.#call();
+  }
+
+  /** Begins, with all servers that are known. */
+  #call() {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: remembered.get(this.#key) ?? [] });
+    peer.ontrack = ({ track, receiver }) => this.#arrived(track, receiver);
+    peer.onconnectionstatechange = () => peer === this.#peer && this.#connection();
+    for (const kind of this.#audio ? ["video", "audio"] : ["video"]) peer.addTransceiver(kind, { direction: "recvonly" });
+    this.surface.srcObject = new MediaStream();
+    this.#began = performance.now();
+    this.#ask(peer);
+    return peer;
   }
 
   close() {
@@ -102,17 +112,18 @@ export class WebRtcConnection {
     };
   }
 
-  async #ask() {
-    const peer = this.#peer;
+  /** @param {RTCPeerConnection} peer */
+  async #ask(peer) {
     try {
       await peer.setLocalDescription();
       const { answer, resource, link } = await offered(new URL(this.#url), peer.localDescription?.sdp ?? "", this.#abort.signal);
       this.#resource = resource;
       if (this.#over) return this.#leave();
       const servers = iceServers(link);
+      this.#hasNews = servers.length > 0 && JSON.stringify(servers) !== JSON.stringify(remembered.get(this.#key));
       remembered.set(this.#key, servers);
       if (servers.length) peer.setConfiguration({ ...peer.getConfiguration(), iceServers: servers });
-      await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      await peer.setRemoteDescription({ type: "answer", sdp: apart(answer) });
       if (this.#audio && !this.#takes("audio")) await this.#withoutSound();
       if (!this.#takes("video") && !this.#takes("audio")) this.#end("unsupported", "gets neither picture nor sound of this stream");
     } catch (error) {
@@ -168,8 +179,17 @@ export class WebRtcConnection {
 
   #connection() {
     const { connectionState: state } = this.#peer;
-    if (state === "failed") this.#end(this.#shown ? "closed" : "unsupported", this.#shown ? "the connection broke" : NO_WAY);
+    if (state === "failed" && this.#shown) this.#end("closed", "the connection broke");
+    if (state === "failed") this.#noWay();
     if (state === "closed") this.#end("closed", "the connection was closed");
+  }
+
+  #noWay() {
+    if (this.#over) return;
+    if (!this.#hasNews) return this.#end("unsupported", NO_WAY);
+    this.#hasNews = false;
+    this.#leave();
+    this.#peer = this.#call();
   }
 
   /** What has come since. */
@@ -177,7 +197,7 @@ export class WebRtcConnection {
     if (!this.#shown && performance.now() - this.#began > FIRST_PICTURE) {
       const through = this.#peer.connectionState === "connected";
       // Connected and without a picture: the camera may be on its way, which the session finds out.
-      if (!through) return this.#end("unsupported", NO_WAY);
+      if (!through) return this.#noWay();
     }
     if (this.#peer.connectionState !== "connected") return;
     const report = await this.#peer.getStats();
@@ -229,6 +249,18 @@ export class WebRtcConnection {
     this.close();
     this.#host.failed({ kind, message, code });
   }
+}
+
+/**
+ * Says of an answer's sound that it belongs to another stream than the pictures. Of one stream the browser holds pictures back until its
+ * loudspeaker has caught up: by 50 ms, or by 200 where that is far away. Whoever steers by a picture must not wait, and sound that is late by so
+ * little is not noticed (ITU-R BT.1359 puts that at 125 ms).
+ *
+ * @param {string} answer
+ */
+export function apart(answer) {
+  const section = (/** @type {string} */ text) => (text.startsWith("m=audio") ? text.replaceAll(/\bmsid:(\S+) /g, "msid:$1-sound ") : text);
+  return answer.split(/^(?=m=)/m).map(section).join("");
 }
 
 /**

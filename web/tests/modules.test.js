@@ -13,7 +13,7 @@ import { Playout } from "../players/playout.js";
 import { ServerClock } from "../players/server-clock.js";
 import { units } from "../players/units.js";
 import { only, verdict } from "../players/ways.js";
-import { iceServers } from "../players/webrtc.js";
+import { apart, iceServers } from "../players/webrtc.js";
 import { MediaClock } from "../publish/media-clock.js";
 import { level } from "../publish/picture.js";
 import { message } from "../publish/unit.js";
@@ -56,6 +56,12 @@ test("ICE servers stand in Link headers, with what opens them", () => {
     { urls: "turn:turn.example.net?transport=udp", username: "user", credential: 'my"pass,word' },
   ]);
   assert.deepEqual(iceServers(""), []);
+});
+
+test("an answer's sound is made another stream than its pictures", () => {
+  const [head, video, audio] = ["v=0\r\na=msid-semantic:WMS a\r\n", "m=video 9 X 96\r\na=msid:a v\r\n", "m=audio 9 X 111\r\na=msid:a s\r\na=ssrc:5 msid:a s\r\n"];
+  assert.equal(apart(head + video + audio), `${head}${video}m=audio 9 X 111\r\na=msid:a-sound s\r\na=ssrc:5 msid:a-sound s\r\n`);
+  assert.equal(apart(head + video), head + video);
 });
 
 // ---- driving

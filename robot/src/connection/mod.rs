@@ -14,13 +14,14 @@ mod voice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use peer::answer::Streams;
 use peer::{Channel, Codec, Connection, Plan, Sockets};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use self::data::Channels;
 pub use self::data::DataChannel;
-pub use self::settings::ConnectionSettings;
+pub use self::settings::{ConnectionSettings, TurnServer};
 use self::task::{Command, Task};
 use crate::inlet::{Inlet, consumes};
 use crate::life::{Life, State};
@@ -232,8 +233,13 @@ impl RtcConnection {
             label: data::DEFAULT.to_owned(),
             ordered: self.shared.settings.default_channel_ordered,
         };
-        let plan =
-            Plan { sends: chosen(sends), takes: chosen(takes), channel: Some(channel), listens: false };
+        let plan = Plan {
+            sends: chosen(sends),
+            takes: chosen(takes),
+            channel: Some(channel),
+            listens: false,
+            streams: Streams::Apart,
+        };
         let mut connection = Connection::new(sockets, plan, chance() as u32);
         let text = match offer {
             Some(offer) => connection.answer(offer)?,

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::data::Exchange;
 use super::egress::Pushes;
+use super::ice_servers::IceServers;
 use super::seat::Seat;
 use super::source::Demand;
-use super::stun::StunServers;
 use crate::controls::{Control, Dial, Effect, Refused};
 use crate::endpoint::Source;
 use crate::metrics::{Metrics, Timings};
@@ -76,7 +76,7 @@ pub struct Camera {
     failures: AtomicU64,
     timings: Arc<Timings>,
     house: House,
-    stun: StunServers,
+    ice_servers: IceServers,
     trouble: Mutex<Option<Trouble>>,
     meter: Mutex<Meter>,
 }
@@ -237,8 +237,8 @@ impl Camera {
     }
 
     /// Whom a source may ask that calls a peer.
-    pub(crate) fn stun(&self) -> &StunServers {
-        &self.stun
+    pub(crate) fn ice_servers(&self) -> &IceServers {
+        &self.ice_servers
     }
 
     /// What a newcomer is let in by.
@@ -355,7 +355,7 @@ pub struct Cameras {
     hub: Hub,
     stop: CancellationToken,
     house: House,
-    stun: StunServers,
+    ice_servers: IceServers,
     by_name: RwLock<BTreeMap<StreamName, Arc<Camera>>>,
 }
 
@@ -372,8 +372,8 @@ impl Cameras {
     }
 
     /// Who is asked by those of all cameras that call peers.
-    pub fn stun(&self) -> &StunServers {
-        &self.stun
+    pub fn ice_servers(&self) -> &IceServers {
+        &self.ice_servers
     }
 
     /// Adds a stream.
@@ -422,7 +422,7 @@ impl Cameras {
             failures: AtomicU64::new(0),
             timings: Arc::default(),
             house: self.house.clone(),
-            stun: self.stun.clone(),
+            ice_servers: self.ice_servers.clone(),
             meter: Mutex::new(Meter { at: Instant::now(), bytes: 0, pictures: 0, rates: Rates::default() }),
         });
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);

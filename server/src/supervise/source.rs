@@ -51,7 +51,7 @@ enum Ended {
 
 /// Looks after one camera's source until it is removed, or the server ends.
 pub fn supervise(camera: Arc<Camera>, source: Arc<dyn Source>) -> impl Future<Output = ()> {
-    source.may_ask(camera.stun());
+    source.may_ask(camera.ice_servers());
     camera.supervised(Arc::clone(&source));
     look_after(camera, source)
 }

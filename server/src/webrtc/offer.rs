@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use media::{CodecParameters, MediaKind};
 use peer::agreed::{self, Inputs, Medium};
-use peer::answer::{self, Used};
+use peer::answer::{self, Streams, Used};
 use peer::formats::{self, READ, codec_of};
 use str0m::change::SdpOffer;
 use str0m::format::{Codec, PayloadParams};
@@ -51,6 +51,8 @@ pub struct Wants<'w> {
     pub show: Option<&'w Feed>,
     /// To take what they send.
     pub takes: bool,
+    /// Whether pictures and sound that are sent belong together.
+    pub streams: Streams,
 }
 
 /// An answer, and what was agreed on.
@@ -168,7 +170,7 @@ impl WebRtc {
         if !video.is_any() && !audio.is_any() && !asked.data {
             return Err(Unacceptable::NothingInCommon(nothing_in_common(&asked, wants)));
         }
-        let text_of_answer = answer::complete(&answer, video, audio);
+        let text_of_answer = answer::complete(&answer, video, audio, wants.streams);
         silence(&mut rtc, &answer);
         let fragment = rtc.direct_api().local_ice_credentials().ufrag;
         Ok(Answered { running, rtc, offer: text, text: text_of_answer, fragment, outputs, inputs, key_place })

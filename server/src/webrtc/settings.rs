@@ -19,3 +19,13 @@ pub struct IceServer {
     /// For TURN: the user, and the password.
     pub credentials: Option<(String, String)>,
 }
+
+impl IceServer {
+    /// As it is asked when we call others; `None` if it is one that only browsers ask (by TCP or TLS).
+    pub fn for_calls(&self) -> Option<peer::IceServer> {
+        match &self.credentials {
+            Some((user, password)) => peer::IceServer::turn(&self.url, user, password),
+            None => peer::IceServer::stun(&self.url),
+        }
+    }
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub::StreamName;
+use peer::answer::Streams;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
@@ -148,7 +149,7 @@ impl Robot {
         };
 
         let feed = shown.as_ref().map(|shown| shown.watchable.feed());
-        let answered = context.webrtc.answer(offer, Wants { show: feed, takes })?;
+        let answered = context.webrtc.answer(offer, Wants { show: feed, takes, streams: Streams::Apart })?;
         let takes = answered.takes();
         let unread = || Refusal::new(StatusCode::NOT_ACCEPTABLE, "nothing is sent that is read here");
         if wish.only_sends && !takes {

@@ -19,7 +19,6 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_core::future::BoxFuture;
-use peer::StunServer;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -39,7 +38,7 @@ use crate::net::transport::Transport;
 use crate::supervise::accept::Protocol;
 use crate::supervise::cameras::Camera;
 use crate::viewers::talk::MOST_TALKERS;
-use crate::webrtc::{Purpose, Settings};
+use crate::webrtc::{IceServer, Purpose, Settings};
 
 /// WebRTC, both ways.
 #[derive(Debug)]
@@ -85,8 +84,8 @@ impl Endpoint for WebRtc {
     fn serve(&self, section: Option<Section<'_>>) -> Result<Serve, ConfigError> {
         let Values { settings, .. } = Values::parse(section)?;
         Ok(Box::new(move |context| {
-            let servers = settings.ice_servers.iter().filter_map(|server| StunServer::parse(&server.url));
-            context.cameras.stun().set(servers.collect());
+            let asked = settings.ice_servers.iter().filter_map(IceServer::for_calls);
+            context.cameras.ice_servers().set(asked.collect());
             let stream_routes = [("whep", "whep/*", Right::View), ("whip", "whip/*", Right::Publish)]
                 .into_iter()
                 .flat_map(|(tail, of_session, right)| {

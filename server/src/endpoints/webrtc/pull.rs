@@ -20,14 +20,14 @@ use crate::ingest::SILENCE;
 use crate::ingest::packets::Intake;
 use crate::net::dial::{Place, Trust};
 use crate::net::tls::trust::Fingerprint;
-use crate::supervise::stun::StunServers;
+use crate::supervise::ice_servers::IceServers;
 
 /// One other server.
 #[derive(Debug)]
 pub(super) struct WhepSource {
     remote: Remote,
     /// Who may be asked, once that was said.
-    stun: OnceLock<StunServers>,
+    ice_servers: OnceLock<IceServers>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,13 +50,13 @@ impl WhepSource {
         let place = Place::parse(&table.url).ok_or_else(|| at.error(EXPECTED))?;
         let trust = table.fingerprint.map_or(Trust::System, |written| Trust::Fingerprint(written.0));
         let remote = Remote::new(place, &trust, table.token.as_deref()).map_err(|words| at.error(words))?;
-        Ok(Self { remote, stun: OnceLock::new() })
+        Ok(Self { remote, ice_servers: OnceLock::new() })
     }
 
     async fn watch(&self, publisher: Publisher, stop: &CancellationToken) -> Result<(), String> {
-        let stun = self.stun.get().cloned().unwrap_or_default();
+        let servers = self.ice_servers.get().cloned().unwrap_or_default();
         let (mut connection, session) = tokio::select! {
-            called = self.remote.call(Plan { takes: READ.to_vec(), ..Plan::default() }, &stun) => called.map_err(|failed| failed.words)?,
+            called = self.remote.call(Plan { takes: READ.to_vec(), ..Plan::default() }, &servers) => called.map_err(|failed| failed.words)?,
             () = stop.cancelled() => return Ok(()),
         };
         if connection.receivers().is_empty() {
@@ -113,8 +113,8 @@ impl Source for WhepSource {
         self.remote.label.clone()
     }
 
-    fn may_ask(&self, servers: &StunServers) {
-        let _ = self.stun.set(servers.clone());
+    fn may_ask(&self, servers: &IceServers) {
+        let _ = self.ice_servers.set(servers.clone());
     }
 
     fn run(&self, publisher: Publisher, stop: CancellationToken) -> BoxFuture<'_, Result<(), SourceError>> {

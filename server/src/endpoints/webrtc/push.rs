@@ -52,7 +52,7 @@ impl Push {
             ..Plan::default()
         };
         let (mut connection, session) = tokio::select! {
-            called = self.0.call(plan, outgoing.cameras.stun()) => called.map_err(|failed| told(failed, &offered))?,
+            called = self.0.call(plan, outgoing.cameras.ice_servers()) => called.map_err(|failed| told(failed, &offered))?,
             () = stop.cancelled() => return Ok(()),
         };
         let over = match untaken(&connection, &feed, &session.answer) {

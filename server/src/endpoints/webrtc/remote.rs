@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::net::dial::{Dialer, Place, Trust};
 use crate::net::fetch::{Address, Client};
 use crate::supervise::backoff::random;
-use crate::supervise::stun::StunServers;
+use crate::supervise::ice_servers::IceServers;
 
 /// Where to, and how.
 #[derive(Debug)]
@@ -115,9 +115,13 @@ impl Remote {
     ///
     /// # Errors
     /// [`Failed`].
-    pub(super) async fn call(&self, plan: Plan, stun: &StunServers) -> Result<(Connection, Session), Failed> {
+    pub(super) async fn call(
+        &self,
+        plan: Plan,
+        servers: &IceServers,
+    ) -> Result<(Connection, Session), Failed> {
         let sockets =
-            stun.sockets().await.map_err(|error| format!("there is no socket to be had: {error}"))?;
+            servers.sockets().await.map_err(|error| format!("there is no socket to be had: {error}"))?;
         let mut connection = Connection::new(sockets, plan, random() as u32);
         let offer = connection.offer().map_err(|error| error.to_string())?;
         let session = self.ask(offer).await?;

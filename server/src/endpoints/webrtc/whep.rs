@@ -40,7 +40,7 @@ pub(super) async fn answer(
             Err(refusal) => return Ok(refusal.into_response()),
         };
         let watchable = watchable(context, camera, offer.asked()).await?;
-        let wants = Wants { show: Some(watchable.feed()), takes: false };
+        let wants = Wants { show: Some(watchable.feed()), ..Wants::default() };
         let answered = context.webrtc.answer(offer, wants)?;
         watchable.check(&answered)?;
         (answered, Some((watchable.feed().clone(), admission)), None)

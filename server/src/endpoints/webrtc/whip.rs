@@ -26,7 +26,7 @@ pub(super) async fn answer(
         let detail = "the offer would send neither pictures nor sound";
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    let answered = context.webrtc.answer(offer, Wants { show: None, takes: true })?;
+    let answered = context.webrtc.answer(offer, Wants { takes: true, ..Wants::default() })?;
     let (publisher, seat) = match Seat::take(camera, "WebRTC", &extensions) {
         Ok(taken) => taken,
         Err(refused) => return Ok(refused.into_response()),

@@ -137,7 +137,8 @@ fn a_viewer_who_moves_to_another_address_goes_on_there() {
 
 #[test]
 fn media_of_a_machine_with_two_addresses_comes_from_the_one_that_is_asked_and_no_other() {
-    let name = "media_of_a_machine_with_two_addresses_comes_from_the_one_that_is_asked_and_no_other";
+    let name =
+        "webrtc_roads::media_of_a_machine_with_two_addresses_comes_from_the_one_that_is_asked_and_no_other";
     in_a_network_of_its_own(TWO_ADDRESSES, name, || {
         let server = Server::start(&format!("auth = \"open\"\n[webrtc]\nlisten = \"0.0.0.0:0\"\n{CAMERA}"));
         let ours = ["10.9.1.1", "10.9.2.1"];
