@@ -123,7 +123,7 @@ impl Relay {
             let _ = self.client.create_permission(TransportType::Udp, peer.ip(), now);
             return None;
         }
-        if !datagram.first().is_some_and(|first| *first <= LAST_OF_STUN) {
+        if datagram.first().is_none_or(|first| *first > LAST_OF_STUN) {
             // More than checks: four bytes around each from then on, and not 36. There is one already, from the second time on.
             let _ = self.client.bind_channel(TransportType::Udp, peer, now);
         }
