@@ -101,18 +101,26 @@ impl Sockets {
         account: Option<&Account>,
         chance: fn() -> u64,
     ) -> Result<(), String> {
-        let mut helped = Ok(());
+        // Names have addresses of both kinds, of which this machine may reach one: it helps if one helps.
+        let (mut helped, mut failed) = (false, None);
         for is_v4 in [true, false] {
             let Some(server) = found.iter().find(|address| address.is_ipv4() == is_v4) else { continue };
             match account {
-                Some(_) if self.relayed().any(|(address, _)| address.is_ipv4() == is_v4) => {}
-                Some(account) => helped = helped.and(self.relay_by(*server, account, PATIENCE).await),
-                None if self.seen().any(|seen| seen.address.is_ipv4() == is_v4) => {}
-                // What it does not say is done without: it may see what we see.
-                None => self.ask(*server, transaction(chance), PATIENCE).await,
+                Some(_) if self.relayed().any(|(address, _)| address.is_ipv4() == is_v4) => helped = true,
+                Some(account) => match self.relay_by(*server, account, PATIENCE).await {
+                    Ok(()) => helped = true,
+                    Err(why) => failed = failed.or(Some(why)),
+                },
+                None => {
+                    helped = true;
+                    if !self.seen().any(|seen| seen.address.is_ipv4() == is_v4) {
+                        // What it does not say is done without: it may see what we see.
+                        self.ask(*server, transaction(chance), PATIENCE).await;
+                    }
+                }
             }
         }
-        helped
+        failed.filter(|_| !helped).map_or(Ok(()), Err)
     }
 }
 
