@@ -135,7 +135,9 @@ fn crates_import_only_those_below_them() {
         let Some(allowed) = may_import(&package.name).or_else(beside) else { continue };
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
-            if ours.contains(name) && !allowed.contains(&name) {
+            // Tests of what owns sockets may stand real servers of others up, as those from outside do.
+            let is_harness = dependency.dev && name == "e2e" && may_import(&package.name).is_none();
+            if ours.contains(name) && !allowed.contains(&name) && !is_harness {
                 offences.push(format!("{} may not import {name}", package.name));
             }
         }
