@@ -103,7 +103,7 @@ pub fn complete(answer: &str, video: Used, audio: Used, streams: Streams) -> Str
                 let kept = mids.split_ascii_whitespace().filter(|mid| !refused.contains(mid));
                 write!(text, "a=group:BUNDLE{}\r\n", kept.fold(String::new(), |all, mid| all + " " + mid))
             }
-            // Both, where there are two; which is where each medium says itself.
+            // Any: each medium says itself which it belongs to.
             None if line.starts_with("a=msid-semantic:") => write!(text, "a=msid-semantic:WMS *\r\n"),
             None => write!(text, "{line}\r\n"),
         };

@@ -20,7 +20,7 @@ export class WebRtcConnection {
   #audio;
   /** @type {RTCPeerConnection} */
   #peer;
-  /** Servers that were not known when it began: with them there may be a way. */
+  /** The answer named servers that were not known when it began: with them there may be a way. */
   #hasNews = false;
   /** @type {string | null} where the server keeps this session */
   #resource = null;
@@ -179,13 +179,15 @@ export class WebRtcConnection {
 
   #connection() {
     const { connectionState: state } = this.#peer;
-    if (state === "failed" && this.#shown) this.#end("closed", "the connection broke");
-    if (state === "failed") this.#noWay();
+    if (state === "failed") {
+      if (this.#shown) this.#end("closed", "the connection broke");
+      else this.#noWay();
+    }
     if (state === "closed") this.#end("closed", "the connection was closed");
   }
 
+  /** Nothing got through: once more, if the answer named servers that this connection began without. */
   #noWay() {
-    if (this.#over) return;
     if (!this.#hasNews) return this.#end("unsupported", NO_WAY);
     this.#hasNews = false;
     this.#leave();

@@ -247,7 +247,7 @@ impl Running {
 
     /// The place for one more session.
     fn place(&self) -> Place {
-        let worker = emptiest(self.workers.iter().map(|post| &post.load));
+        let worker = next_worker(self.workers.iter().map(|post| &post.load));
         if let Some(post) = self.workers.get(worker) {
             post.load.sessions.fetch_add(1, Ordering::Relaxed);
         }
@@ -281,7 +281,7 @@ impl Load {
 
 /// Which worker takes one more session: the first that has room, since one that wakes for many costs each of them less; if none has, the
 /// one with the fewest.
-fn emptiest<'a>(workers: impl Iterator<Item = &'a Load> + Clone) -> usize {
+fn next_worker<'a>(workers: impl Iterator<Item = &'a Load> + Clone) -> usize {
     let with_room = workers.clone().position(Load::has_room);
     let fewest = || workers.enumerate().min_by_key(|(_, load)| load.sessions()).map(|(at, _)| at);
     with_room.or_else(fewest).unwrap_or(0)
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn sessions_share_a_worker_until_those_are_many_or_much() {
-        let chosen = |loads: &[Load]| emptiest(loads.iter());
+        let chosen = |loads: &[Load]| next_worker(loads.iter());
         assert_eq!(chosen(&[load(0, 0), load(0, 0)]), 0);
         assert_eq!(chosen(&[load(399, 200), load(0, 0)]), 0);
         assert_eq!(chosen(&[load(400, 200), load(0, 0)]), 1, "so many");
